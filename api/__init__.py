@@ -1,0 +1,1 @@
+"""The rim: settings, composition, HTTP, command line and the web page."""

@@ -1,0 +1,23 @@
+"""The exceptions of `api` that are not about one HTTP request.
+
+    ApplicationError            one sentence for the terminal, no traceback
+    ├── ConfigurationError      settings that cannot be served
+    ├── StateFolderHeldError    another process serves this state folder; names its pid and address
+    └── PortInUseError          somebody listens there already
+"""
+
+
+class ApplicationError(Exception):
+    """A reason not to go on that the user can act on."""
+
+
+class ConfigurationError(ApplicationError):
+    """Settings that contradict each other or are not safe to serve."""
+
+
+class StateFolderHeldError(ApplicationError):
+    """Another process holds the state folder."""
+
+
+class PortInUseError(ApplicationError):
+    """The port to serve on is taken."""

@@ -1,0 +1,1 @@
+"""The conversation: one turn from the user's words to a recorded, cited reply."""

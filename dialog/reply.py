@@ -1,0 +1,76 @@
+"""What goes into a turn and what comes out of it.
+
+A turn is asked for with a `TurnRequest`; `DialogAgent.stream` answers it with `EvidenceFound` (when
+there was a search), then `TextDelta`s, then one `Reply`, which ends the turn.
+"""
+
+from dataclasses import dataclass, field
+
+from llm.chat import FinishReason, Message, Usage
+from llm.sampling_params import SamplingParams
+from rag.citations import Citation
+from rag.document import Passage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRequest:
+    """One user message to answer, with what precedes it.
+
+    Either `conversation_id` names a stored conversation, which holds the history, and `messages`
+    is one user message; or the caller sends the whole chat in `messages`, a user message last.
+    `collection` None means plain chat without retrieval (a stored conversation brings its own).
+    """
+
+    messages: tuple[Message, ...]
+    params: SamplingParams = field(default_factory=SamplingParams)
+    collection: str | None = None
+    conversation_id: str | None = None
+    owner: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.messages or self.messages[-1].role != "user":
+            raise ValueError("the last message must be the user's")
+        if not self.messages[-1].content.strip():
+            raise ValueError("the user's message is empty; say something")
+        if self.conversation_id is not None and len(self.messages) != 1:
+            raise ValueError(
+                f"a stored conversation keeps its own history: send 1 user message, not"
+                f" {len(self.messages)} messages"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Wall-clock seconds of the parts of a turn."""
+
+    retrieval_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceFound:
+    """The passages that the answer may draw on, best first; empty when nothing was near."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A finished turn.
+
+    `abstained` is true when retrieval found nothing near and the reply says so. `dropped_turns`
+    counts early turns that no longer fit into the window; `notes` says so in words.
+    """
+
+    text: str
+    citations: tuple[Citation, ...]
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    seed: int
+    abstained: bool = False
+    dropped_turns: int = 0
+    notes: tuple[str, ...] = ()
+    conversation_id: str | None = None

@@ -1,0 +1,1 @@
+"""Vectors and terms in, nearest keys out."""

@@ -1,0 +1,33 @@
+"""The exceptions of `index`.
+
+    IndexStoreError
+    ├── UnknownCollectionError    no collection has this name; the message lists those that exist
+    ├── CollectionExistsError     the name is taken
+    ├── UnknownDocumentError      the collection has no document with this id
+    ├── EmbedderMismatchError     vectors of another embedder than the collection was made with
+    └── SchemaVersionError        the database was written by a newer version of the program
+"""
+
+
+class IndexStoreError(Exception):
+    """Anything that goes wrong with stored collections and is not a bad single value."""
+
+
+class UnknownCollectionError(IndexStoreError):
+    """No collection has this name."""
+
+
+class CollectionExistsError(IndexStoreError):
+    """A collection of this name exists already."""
+
+
+class UnknownDocumentError(IndexStoreError):
+    """The collection has no document with this id."""
+
+
+class EmbedderMismatchError(IndexStoreError):
+    """A vector comes from another embedder than the collection's."""
+
+
+class SchemaVersionError(IndexStoreError):
+    """The database's schema is newer than this program."""

@@ -1,0 +1,87 @@
+"""The chat protocol: messages, deltas, completions, and the port to a model that speaks it.
+
+Free of torch, also indirectly, so that `dialog`, `rag` and `tools` can be tested on a double.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from llm.sampling_params import SamplingParams
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a chat: who speaks and what is said."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens read and tokens written."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    """The next piece of text of a streamed completion; never half a character."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A finished generation: its whole text, why it ended, what it cost.
+
+    `prefill_s` and `decode_s` are wall-clock seconds; `seed` is the one that was really used.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    seed: int
+    prefill_s: float
+    decode_s: float
+
+
+class ChatModel(Protocol):
+    """A model that continues chats.
+
+    `name` is what requests call it, `context_size` how many tokens prompt and completion may have
+    together.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context_size(self) -> int: ...
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return the length of the prompt these messages make, template included."""
+        ...
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        *,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[TextDelta | Completion]:
+        """Yield text as it is made, then exactly one `Completion`, which ends the stream.
+
+        Setting `cancel` ends generation at the next token with `finish_reason="cancelled"`.
+
+        Raises:
+            ContextOverflowError: the prompt leaves no room for a single token.
+            EngineBusyError: too many generations are under way.
+        """
+        ...

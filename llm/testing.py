@@ -1,0 +1,125 @@
+"""Doubles of the chat port, free of torch, and the contract that every `ChatModel` keeps."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from llm.chat import ChatModel, Completion, Message, TextDelta, Usage
+from llm.errors import ContextOverflowError
+from llm.sampling_params import SamplingParams
+
+
+class ScriptedChatModel:
+    """A `ChatModel` that answers from a list; a "token" is a word.
+
+    `prompts` records every prompt it was given. With an empty script it echoes the last message.
+    """
+
+    def __init__(self, replies: Sequence[str] = (), *, context_size: int = 4096) -> None:
+        self.replies = list(replies)
+        self.prompts: list[tuple[Message, ...]] = []
+        self.name = "scripted"
+        self.context_size = context_size
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Count words, plus one a message for its role."""
+        return sum(1 + len(m.content.split()) for m in messages)
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        *,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[TextDelta | Completion]:
+        """Yield the next scripted reply word by word."""
+        prompt_tokens = self.count_tokens(messages)
+        if prompt_tokens >= self.context_size:
+            raise ContextOverflowError(num_tokens=prompt_tokens, limit=self.context_size - 1)
+        self.prompts.append(tuple(messages))
+        reply = self.replies.pop(0) if self.replies else messages[-1].content
+        said = ""
+        finish = "stop"
+        words = reply.split(" ")
+        num_words = 0
+        for i, word in enumerate(words):
+            if cancel is not None and cancel.is_set():
+                finish = "cancelled"
+                break
+            if params.max_tokens is not None and num_words >= params.max_tokens:
+                finish = "length"
+                break
+            piece = word if i == 0 else " " + word
+            said += piece
+            num_words += 1
+            yield TextDelta(text=piece)
+        yield Completion(
+            text=said,
+            finish_reason=finish,  # type: ignore[arg-type]
+            usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=num_words),
+            seed=params.seed or 0,
+            prefill_s=0.0,
+            decode_s=0.0,
+        )
+
+
+class ChatModelContract:
+    """Laws of the `ChatModel` port; inherit and provide the fixture `model`."""
+
+    @pytest.fixture
+    def model(self) -> ChatModel:
+        """Return the model under test."""
+        raise NotImplementedError
+
+    def test_stream_ends_with_one_completion_that_holds_all_text(self, model: ChatModel) -> None:
+        """Deltas concatenate to the completion's text."""
+        parts = list(
+            model.stream([Message(role="user", content="Hello.")], SamplingParams(max_tokens=5))
+        )
+        assert isinstance(parts[-1], Completion)
+        deltas = [p for p in parts if isinstance(p, TextDelta)]
+        assert len(deltas) == len(parts) - 1
+        assert "".join(d.text for d in deltas) == parts[-1].text
+
+    def test_max_tokens_bounds_the_completion(self, model: ChatModel) -> None:
+        """No more tokens are written than were allowed."""
+        parts = list(
+            model.stream(
+                [Message(role="user", content="Count from one to ten, please.")],
+                SamplingParams(max_tokens=3),
+            )
+        )
+        end = parts[-1]
+        assert isinstance(end, Completion)
+        assert end.usage.completion_tokens <= 3
+
+    def test_a_set_cancel_event_ends_the_stream(self, model: ChatModel) -> None:
+        """A request that is cancelled before it starts writes nothing."""
+        cancel = threading.Event()
+        cancel.set()
+        parts = list(
+            model.stream(
+                [Message(role="user", content="Hello.")],
+                SamplingParams(max_tokens=5),
+                cancel=cancel,
+            )
+        )
+        end = parts[-1]
+        assert isinstance(end, Completion)
+        assert end.finish_reason == "cancelled"
+        assert end.text == ""
+
+    def test_a_prompt_longer_than_the_context_is_refused_with_its_size(
+        self, model: ChatModel
+    ) -> None:
+        """The error says by how much."""
+        long = "word " * (model.context_size + 1)
+        with pytest.raises(ContextOverflowError, match="more than the"):
+            list(model.stream([Message(role="user", content=long)], SamplingParams()))
+
+    def test_more_text_counts_more_tokens(self, model: ChatModel) -> None:
+        """Counting is monotone in the text."""
+        short = model.count_tokens([Message(role="user", content="one")])
+        longer = model.count_tokens([Message(role="user", content="one two three four")])
+        assert 0 < short < longer

@@ -1,0 +1,1 @@
+"""Documents in, grounded and cited passages out."""

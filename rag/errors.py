@@ -1,0 +1,22 @@
+"""The exceptions of `rag`.
+
+    RAGError
+    ├── ParseError           a file that cannot be turned into text; `reason` is one sentence
+    └── EmptyCollectionError a search in a collection that holds nothing yet
+"""
+
+
+class RAGError(Exception):
+    """Anything that goes wrong between a file and a grounded passage."""
+
+
+class ParseError(RAGError):
+    """A file could not be read as a document: broken, hostile, encrypted or of an unknown kind."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class EmptyCollectionError(RAGError):
+    """The collection has no chunk to search."""

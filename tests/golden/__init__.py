@@ -1,0 +1,1 @@
+"""Slow obvious twins and parity with outside references."""
