@@ -1,7 +1,9 @@
 """The exceptions of `dialog`.
 
-    DialogError
-    └── UnknownConversationError   no conversation has this id, or it belongs to somebody else
+DialogError
+├── UnknownConversationError   no conversation has this id, or it belongs to somebody else
+├── ConcurrentTurnError        somebody appended to the conversation in the meantime
+└── UnreadableEventError       a stored event of a kind or shape this program does not know
 """
 
 
@@ -11,3 +13,20 @@ class DialogError(Exception):
 
 class UnknownConversationError(DialogError):
     """No conversation of this owner has this id."""
+
+
+class ConcurrentTurnError(DialogError):
+    """Events were appended between reading a conversation and writing to it."""
+
+    def __init__(self, *, conversation_id: str, expected_seq: int, actual_seq: int) -> None:
+        self.conversation_id = conversation_id
+        self.expected_seq = expected_seq
+        self.actual_seq = actual_seq
+        super().__init__(
+            f"conversation {conversation_id!r} stands at event {actual_seq}, not {expected_seq}:"
+            " another turn was recorded in the meantime; read it again and repeat the message"
+        )
+
+
+class UnreadableEventError(DialogError):
+    """A stored event cannot be turned back into a value."""
