@@ -1,0 +1,147 @@
+"""Environment → values: everything that can be set, checked once; `docs/settings.md` lists it.
+
+Settings build objects in `api/bootstrap.py` and then vanish. They do not know what they configure.
+"""
+
+import difflib
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from api.errors import ConfigurationError
+from llm.model_catalog import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDING_MODEL
+
+ENV_PREFIX = "CAUSERIE_"
+
+_SECRETS = {"api_keys", "admin_key", "database_url"}
+_TYPO_CUTOFF = 0.85
+
+
+def _split(value: object) -> object:
+    """Read `a, b` as two values."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _strong_enough(value: SecretStr) -> SecretStr:
+    key = value.get_secret_value()
+    if len(key) < 8 or not key.isascii() or any(c.isspace() for c in key):
+        raise ValueError("a key needs at least 8 ASCII characters and no white space")
+    return value
+
+
+def _absolute(value: Path) -> Path:
+    return value.expanduser().absolute()
+
+
+Folder = Annotated[Path, AfterValidator(_absolute)]
+ApiKey = Annotated[SecretStr, AfterValidator(_strong_enough)]
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Lowercase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
+
+
+def _cache_folder() -> Path:
+    return platformdirs.user_cache_path("causerie", appauthor=False)
+
+
+def _data_folder() -> Path:
+    return platformdirs.user_data_path("causerie", appauthor=False)
+
+
+class Settings(BaseSettings):
+    """What the environment says, as values; each name with `CAUSERIE_` before it is a variable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    home: Folder = Field(default_factory=_cache_folder)
+    state: Folder = Field(default_factory=_data_folder)
+    database_url: str | None = Field(default=None, repr=False)
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8000, ge=0, le=65_535)
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_split)] = ()
+    admin_key: ApiKey | None = None
+    allowed_hosts: CommaSeparated = ()
+    allowed_origins: CommaSeparated = ()
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    max_upload_bytes: int = Field(default=100_000_000, ge=1_000)
+
+    chat_model: str = Field(default=DEFAULT_CHAT_MODEL, min_length=1)
+    embedding_model: str = Field(default=DEFAULT_EMBEDDING_MODEL, min_length=1)
+    threads: int | None = Field(default=None, ge=1, le=1_024)
+    context_size: int | None = Field(default=None, ge=128)
+    max_tokens: int = Field(default=256, ge=1)
+    max_concurrent: int = Field(default=8, ge=1, le=1_024)
+    default_collection: str = Field(
+        default="python", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], Lowercase] = (
+        "info"
+    )
+
+    def require_safe_host(self) -> None:
+        """Refuse to serve other machines without a key.
+
+        Raises:
+            ConfigurationError: `host` is not a loopback address and no API key is set.
+        """
+        if not self.api_keys and not is_loopback(self.host):
+            raise ConfigurationError(
+                f"host {self.host} can be reached from other machines, and no API key is set; set"
+                f" {ENV_PREFIX}API_KEYS, or serve 127.0.0.1"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach what listens on `host`."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; `overrides` (a command's options) that are not None win.
+
+    Raises:
+        ConfigurationError: One sentence that names each variable, its value unless it is secret,
+            and its bound.
+    """
+    _refuse_misspelt(os.environ)
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error)) from None  # the cause would hold the secrets
+
+
+def _refuse_misspelt(environment: Any) -> None:
+    """Stop at `CAUSERIE_API_KEY`: who meant `CAUSERIE_API_KEYS` would serve without any."""
+    known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+    for name in sorted(environment):
+        if not name.startswith(ENV_PREFIX) or name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=_TYPO_CUTOFF)
+        if near:
+            raise ConfigurationError(f"unknown setting {name}; did you mean {near[0]}?")
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors(include_url=False, include_context=False):
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        message = problem["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        is_secret = name in _SECRETS
+        value = "is not usable" if is_secret else f"is {problem['input']!r}"
+        parts.append(f"{ENV_PREFIX}{name.upper()} {value}: {message}")
+    return "; ".join(dict.fromkeys(parts)) + " (docs/settings.md lists the settings)"
