@@ -1,1 +1,1 @@
-"""Tokens in, tokens out: the decoder, the text encoder and the protocol that others speak to them."""
+"""Tokens in, tokens out: the decoder, the text encoder, and the protocol others speak to them."""

@@ -53,17 +53,17 @@ class Completion:
 
 
 class ChatModel(Protocol):
-    """A model that continues chats.
-
-    `name` is what requests call it, `context_size` how many tokens prompt and completion may have
-    together.
-    """
+    """A model that continues chats."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What requests call the model."""
+        ...
 
     @property
-    def context_size(self) -> int: ...
+    def context_size(self) -> int:
+        """How many tokens prompt and completion may have together."""
+        ...
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the length of the prompt these messages make, template included."""

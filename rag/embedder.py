@@ -10,23 +10,27 @@ TextKind = Literal["query", "passage"]
 
 
 class Embedder(Protocol):
-    """Text in, unit vectors out.
-
-    `fingerprint` changes whenever the same text would get another vector; `max_tokens` is the
-    longest passage it reads.
-    """
+    """Text in, unit vectors out."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the name of the model."""
+        ...
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Return what changes whenever the same text would get another vector."""
+        ...
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Return the width of a vector."""
+        ...
 
     @property
-    def max_tokens(self) -> int: ...
+    def max_tokens(self) -> int:
+        """Return the length of the longest passage it reads."""
+        ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, special tokens included."""

@@ -1,0 +1,1 @@
+"""One decoding step as phases over the logits of a row."""

@@ -1,0 +1,26 @@
+"""The draw: arg max of log-probability plus Gumbel noise of (seed, position, token).
+
+By the Gumbel-max identity this samples from the softmax of the survivors; renormalising them would
+not change the arg max, so nobody does. Ties go to the lower token id.
+"""
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from llm.philox import gumbels
+
+
+def draw(
+    token_ids: Int64[np.ndarray, " n"],
+    log_probs: Float64[np.ndarray, " n"],
+    *,
+    seed: int,
+    position: int,
+    stream: int = 0,
+) -> int:
+    """Return the drawn token; `position` is absolute, prompt included."""
+    if len(token_ids) == 1:
+        return int(token_ids[0])
+    score = log_probs + gumbels(token_ids, seed=seed, position=position, stream=stream)
+    best = token_ids[score == score.max()]
+    return int(best.min())
