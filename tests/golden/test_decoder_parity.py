@@ -91,14 +91,14 @@ def test_cached_logits_equal_uncached_ones(tmp_path: Path, cuts: list[int]) -> N
 def test_logits_and_tokens_on_the_real_weights_equal_the_reference(
     models: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = models.path("smollm2-135m-instruct")
-    gguf = next(folder.glob("*.gguf"))
+    gguf = models.path("smollm2-135m-instruct")
+    folder = gguf.parent
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     reference = AutoModelForCausalLM.from_pretrained(
         os.fspath(folder), gguf_file=gguf.name, dtype=torch.float32
     )
     their_tokenizer = AutoTokenizer.from_pretrained(os.fspath(folder), gguf_file=gguf.name)
-    ours = load_decoder(folder)
+    ours = load_decoder(gguf)
     text = (
         "The 'with' statement\n\nIt's 1984: naïve façade, 你好, 🙂!  def f(x=[]):\n\treturn x[0]\n"
         "Whitespace   runs, CamelCase and 12,345.67 are cut alike."
