@@ -1,11 +1,13 @@
 """The exceptions of `index`.
 
-    IndexStoreError
-    ├── UnknownCollectionError    no collection has this name; the message lists those that exist
-    ├── CollectionExistsError     the name is taken
-    ├── UnknownDocumentError      the collection has no document with this id
-    ├── EmbedderMismatchError     vectors of another embedder than the collection was made with
-    └── SchemaVersionError        the database was written by a newer version of the program
+IndexStoreError
+├── UnknownCollectionError    no collection has this name; the message lists those that exist
+├── CollectionExistsError     the name is taken
+├── UnknownDocumentError      the collection has no document with this id
+├── EmbedderMismatchError     vectors of another embedder than the collection was made with
+├── DamagedDocumentError      stored bytes no longer match their hash, span or width
+├── DatabaseBusyError         another process kept the write lock for too long
+└── SchemaVersionError        the database was written by a newer version of the program
 """
 
 
@@ -27,6 +29,14 @@ class UnknownDocumentError(IndexStoreError):
 
 class EmbedderMismatchError(IndexStoreError):
     """A vector comes from another embedder than the collection's."""
+
+
+class DamagedDocumentError(IndexStoreError):
+    """What is stored of a document is not what was written; nothing of it is quoted."""
+
+
+class DatabaseBusyError(IndexStoreError):
+    """Another process held the database's write lock for longer than we wait."""
 
 
 class SchemaVersionError(IndexStoreError):

@@ -31,12 +31,27 @@ class Item:
     heading_path: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NewDocument:
+    """A document to store, with one row of `vectors` per item; see `Collection.upsert`."""
+
+    uri: str
+    title: str
+    media_type: str
+    source_sha256: str
+    text: str
+    items: Sequence[Item]
+    vectors: Float[np.ndarray, "n d"]
+    metadata: Mapping[str, str | int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
     """A document as stored; `uri` is unique within its collection.
 
     `id` is derived from collection and uri, so that a document keeps it when it is replaced.
-    `text_sha256` is the hash of the UTF-8 text, which is stored once.
+    `text_sha256` is the hash of the UTF-8 text, which is stored once. `created_at` is when this
+    version of it was stored.
     """
 
     id: str
@@ -83,7 +98,7 @@ class CollectionInfo:
 class Collection(Protocol):
     """One named collection."""
 
-    def upsert(
+    def upsert(  # noqa: PLR0913  # all by name
         self,
         *,
         uri: str,
@@ -109,7 +124,7 @@ class Collection(Protocol):
         ...
 
     def search(self, query: Float[np.ndarray, " d"], k: int) -> list[Hit]:
-        """Return the min(k, chunks) nearest chunks, best first."""
+        """Return the min(k, chunks) nearest chunks, best first; equals in the order of storing."""
         ...
 
     def get(self, document_id: str) -> tuple[DocumentRecord, str]:

@@ -1,0 +1,301 @@
+"""One stored collection: documents in SQL, found again by the vectors of their chunks.
+
+A write is one transaction. A search runs in one read transaction, with the index in memory brought
+to the same sequence number, so that its hits are all of one state of the collection.
+
+Letters: `n` vectors, `d` their width.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
+
+from index.database import reading, writing
+from index.errors import EmbedderMismatchError, UnknownCollectionError, UnknownDocumentError
+from index.live_index import CollectionKey, LiveIndex
+from index.new_rows import CheckedDocument, check_components, check_document, document_id_of
+from index.protocol import DocumentRecord, Hit, Item, NewDocument
+from index.tables import chunks, collections, documents, vectors
+from index.text_cache import TextCache
+
+_BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
+_RECORD = [column for column in documents.c if column.name not in {"collection_id", "text"}]
+
+
+class StoredCollection:
+    """A named collection in a database; satisfies `index.protocol.Collection`.
+
+    Safe for threads. Made by `CollectionStore.open`.
+    """
+
+    def __init__(
+        self, database: Engine, key: CollectionKey, live: LiveIndex, texts: TextCache
+    ) -> None:
+        self._database = database
+        self._key = key
+        self._live = live
+        self._texts = texts
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self._key.name
+
+    def upsert(  # noqa: PLR0913  # as the port has it
+        self,
+        *,
+        uri: str,
+        title: str,
+        media_type: str,
+        source_sha256: str,
+        text: str,
+        items: Sequence[Item],
+        vectors: Float[np.ndarray, "n d"],
+        fingerprint: str,
+        metadata: Mapping[str, str | int],
+    ) -> DocumentRecord:
+        """Store a document with its chunks, replacing an older one of its uri."""
+        document = NewDocument(
+            uri=uri,
+            title=title,
+            media_type=media_type,
+            source_sha256=source_sha256,
+            text=text,
+            items=items,
+            vectors=vectors,
+            metadata=metadata,
+        )
+        return self.upsert_many([document], fingerprint=fingerprint)[0]
+
+    def upsert_many(
+        self, new_documents: Sequence[NewDocument], *, fingerprint: str
+    ) -> list[DocumentRecord]:
+        """Store several documents in one transaction: all of them, or none and an exception.
+
+        Each transaction waits for the disk once, so thousands of small documents belong in few
+        calls.
+
+        Raises:
+            EmbedderMismatchError: `fingerprint` is not the collection's.
+            ValueError: a document cannot be stored (see `check_document`), or two have one uri.
+        """
+        self._check_fingerprint(fingerprint)
+        checked = [check_document(new, dim=self._key.dim) for new in new_documents]
+        now = datetime.now(UTC)
+        records = [new.record(document_id_of(self.name, new.document.uri), now) for new in checked]
+        if len({record.id for record in records}) < len(records):
+            uris = [record.uri for record in records]
+            twice = next(uri for uri in uris if uris.count(uri) > 1)
+            raise ValueError(f"document {twice!r} is given twice; give each uri once")
+        if records:
+            with writing(self._database) as connection:
+                seq = self._next_seq(connection)
+                self._delete(connection, [record.id for record in records], seq)
+                self._insert(connection, checked, records, seq)
+        return records
+
+    def delete(self, document_id: str) -> None:
+        """Remove a document, its chunks and vectors; raises `UnknownDocumentError`."""
+        with writing(self._database) as connection:
+            seq = self._next_seq(connection)
+            if not self._delete(connection, [document_id], seq):
+                raise self._unknown(document_id)
+
+    def search(self, query: Float[np.ndarray, " d"], k: int) -> list[Hit]:
+        """Return the min(k, chunks) nearest chunks, best first; equals in the order of storing.
+
+        Raises:
+            ValueError: `k` is below 1, or the query has another width or is not finite.
+            DamagedDocumentError: what is stored of a hit is not what was written.
+            UnknownCollectionError: the collection was deleted meanwhile.
+        """
+        check_components(query, "the query vector")
+        with ExitStack() as stack:
+            with self._live.lock:
+                connection = stack.enter_context(reading(self._database))
+                keys, scores = self._live.nearest(connection, query, k)
+            rows = self._chunk_rows(connection, keys.tolist())
+            texts = self._texts.read(
+                connection, {(row.document_id, row.text_sha256) for row in rows}
+            )
+        return [
+            Hit(
+                document_id=row.document_id,
+                uri=row.uri,
+                title=row.title,
+                start=row.start,
+                end=row.end,
+                text=texts[row.document_id].slice(row.start, row.end),
+                heading_path=tuple(row.heading_path),
+                score=score,
+                rank=rank,
+            )
+            for rank, (row, score) in enumerate(zip(rows, scores.tolist(), strict=True), start=1)
+        ]
+
+    def get(self, document_id: str) -> tuple[DocumentRecord, str]:
+        """Return a document and its text.
+
+        Raises:
+            UnknownDocumentError: the collection has no such document.
+            DamagedDocumentError: the text is not what was written.
+        """
+        with reading(self._database) as connection:
+            row = connection.execute(self._records().where(documents.c.id == document_id)).first()
+            if row is None:
+                raise self._unknown(document_id)
+            texts = self._texts.read(connection, {(row.id, row.text_sha256)})
+        return _to_record(row), texts[document_id].data.decode()
+
+    def documents(self, limit: int = 100, after: str | None = None) -> list[DocumentRecord]:
+        """Return up to `limit` documents in the order of their uris, from behind document `after`.
+
+        Raises:
+            UnknownDocumentError: the collection has no document `after`.
+        """
+        if limit < 1:
+            raise ValueError(f"limit must be >= 1, got {limit}")
+        query = self._records().order_by(documents.c.uri).limit(limit)
+        with reading(self._database) as connection:
+            if after is not None:
+                last = connection.execute(self._records().where(documents.c.id == after)).first()
+                if last is None:
+                    raise self._unknown(after)
+                query = query.where(documents.c.uri > last.uri)
+            return [_to_record(row) for row in connection.execute(query)]
+
+    def find(self, uri: str) -> DocumentRecord | None:
+        """Return the document of this uri, if there is one."""
+        with reading(self._database) as connection:
+            row = connection.execute(self._records().where(documents.c.uri == uri)).first()
+        return None if row is None else _to_record(row)
+
+    def sources(self) -> dict[str, str]:
+        """Return the hash of the source of every document, by uri."""
+        with reading(self._database) as connection:
+            rows = connection.execute(
+                select(documents.c.uri, documents.c.source_sha256).where(
+                    documents.c.collection_id == self._key.id
+                )
+            )
+            return {row.uri: row.source_sha256 for row in rows}
+
+    def _records(self) -> Any:
+        return select(*_RECORD).where(documents.c.collection_id == self._key.id)
+
+    def _next_seq(self, connection: Connection) -> int:
+        seq = connection.scalar(
+            update(collections)
+            .where(collections.c.id == self._key.id)
+            .values(seq=collections.c.seq + 1)
+            .returning(collections.c.seq)
+        )
+        if seq is None:
+            raise UnknownCollectionError(f"collection {self.name!r} was deleted")
+        return int(seq)
+
+    def _delete(self, connection: Connection, document_ids: Sequence[str], seq: int) -> int:
+        num_deleted = 0
+        for i in range(0, len(document_ids), _BATCH):
+            num_deleted += connection.execute(
+                delete(documents).where(
+                    documents.c.id.in_(document_ids[i : i + _BATCH]),
+                    documents.c.collection_id == self._key.id,
+                )
+            ).rowcount
+        if num_deleted:
+            connection.execute(
+                update(collections).where(collections.c.id == self._key.id).values(seq_deleted=seq)
+            )
+        return num_deleted
+
+    def _insert(
+        self,
+        connection: Connection,
+        checked: Sequence[CheckedDocument],
+        records: Sequence[DocumentRecord],
+        seq: int,
+    ) -> None:
+        rows = zip(checked, records, strict=True)
+        connection.execute(
+            insert(documents), [self._document_row(new, record) for new, record in rows]
+        )
+        new_chunks = [
+            {
+                "collection_id": self._key.id,
+                "document_id": record.id,
+                "start": item.start,
+                "end": item.end,
+                "heading_path": list(item.heading_path),
+                "seq_added": seq,
+            }
+            for new, record in zip(checked, records, strict=True)
+            for item in new.document.items
+        ]
+        if not new_chunks:
+            return
+        chunk_ids = connection.scalars(
+            insert(chunks).returning(chunks.c.id, sort_by_parameter_order=True), new_chunks
+        )
+        blobs = (row.tobytes() for new in checked for row in new.vectors)
+        connection.execute(
+            insert(vectors).values(chunk_id=bindparam("chunk_id"), vector=bindparam("vector")),
+            [
+                {"chunk_id": chunk_id, "vector": blob}
+                for chunk_id, blob in zip(chunk_ids, blobs, strict=True)
+            ],
+        )
+
+    def _document_row(self, new: CheckedDocument, record: DocumentRecord) -> dict[str, object]:
+        return {
+            "id": record.id,
+            "collection_id": self._key.id,
+            "uri": record.uri,
+            "title": record.title,
+            "media_type": record.media_type,
+            "source_sha256": record.source_sha256,
+            "text_sha256": record.text_sha256,
+            "num_bytes": record.num_bytes,
+            "num_chunks": record.num_chunks,
+            "created_at": record.created_at,
+            "metadata": dict(record.metadata),
+            "text": new.data,
+        }
+
+    @staticmethod
+    def _chunk_rows(connection: Connection, chunk_ids: Sequence[int]) -> list[Row[Any]]:
+        """Return the chunks in the order of `chunk_ids`."""
+        found: dict[int, Row[Any]] = {}
+        for i in range(0, len(chunk_ids), _BATCH):
+            rows = connection.execute(
+                select(
+                    chunks,
+                    documents.c.uri,
+                    documents.c.title,
+                    documents.c.text_sha256,
+                )
+                .join(documents, documents.c.id == chunks.c.document_id)
+                .where(chunks.c.id.in_(chunk_ids[i : i + _BATCH]))
+            )
+            found.update((row.id, row) for row in rows)
+        return [found[chunk_id] for chunk_id in chunk_ids]
+
+    def _check_fingerprint(self, fingerprint: str) -> None:
+        if fingerprint != self._key.fingerprint:
+            raise EmbedderMismatchError(
+                f"collection {self.name!r} holds vectors of {self._key.embedder}"
+                f" ({self._key.fingerprint}), got vectors of the embedder {fingerprint}; ingest"
+                " into a new collection, or use the embedder that it was made with"
+            )
+
+    def _unknown(self, document_id: str) -> UnknownDocumentError:
+        return UnknownDocumentError(f"collection {self.name!r} has no document {document_id!r}")
+
+
+def _to_record(row: Row[Any]) -> DocumentRecord:
+    return DocumentRecord(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it

@@ -1,0 +1,36 @@
+"""Exact similarities, in double precision: higher is nearer, for every metric.
+
+Cosine is 0 where a vector is all zeros; L2 is minus the *squared* distance.
+
+Letters: `n` vectors, `d` their width.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from index.protocol import Metric
+
+
+def similarities(
+    query: Float[np.ndarray, " d"], vectors: Float[np.ndarray, "n d"], metric: Metric
+) -> Float64[np.ndarray, " n"]:
+    """Return how similar each row is to the query; equal rows get bit-equal values."""
+    q = query.astype(np.float64)
+    x = vectors.astype(np.float64)
+    if metric is Metric.L2:
+        return -np.square(x - q).sum(axis=1)
+    # Not `x @ q`: BLAS sums in an order that depends on where a row stands, so that copies of one
+    # vector would not tie.
+    dots: Float64[np.ndarray, " n"] = (x * q).sum(axis=1)
+    if metric is Metric.INNER_PRODUCT:
+        return dots
+    norms = np.sqrt(np.square(x).sum(axis=1) * np.square(q).sum())
+    cosines = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+    return np.clip(cosines, -1.0, 1.0)
+
+
+def unit_rows(vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    """Return the rows at length one; a row of zeros stays as it is."""
+    x = vectors.astype(np.float64)
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.divide(x, norms, out=np.zeros_like(x), where=norms > 0).astype(np.float32)

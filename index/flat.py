@@ -1,0 +1,111 @@
+"""Exact search over all vectors, on FAISS: the oracle, and the index of small collections.
+
+FAISS proposes rows in single precision, a few more than asked; their similarities are computed
+again in double precision, which decides. Not safe for threads; knows no database.
+
+Letters: `n` vectors, `d` their width, `k` neighbours.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int64
+
+from index.distance import similarities, unit_rows
+from index.faiss_runtime import faiss, set_threads
+from index.protocol import Metric
+
+# How far single precision may be off, as a share of the largest similarity that could occur.
+_ROUNDING = 1e-5
+
+
+class FlatBackend:
+    """Vectors under integer keys; `search` looks at every one of them."""
+
+    def __init__(self, dim: int, metric: Metric, *, threads: int = 1) -> None:
+        if dim < 1:
+            raise ValueError(f"dim must be >= 1, got {dim}")
+        if threads < 1:
+            raise ValueError(f"threads must be >= 1, got {threads}")
+        self.dim = dim
+        self.metric = metric
+        self._threads = threads
+        self._keys: Int64[np.ndarray, " n"] = np.empty(0, np.int64)
+        self._largest_norm = 0.0
+        self._rows = faiss.IndexFlatL2(dim) if metric is Metric.L2 else faiss.IndexFlatIP(dim)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def keys(self) -> Int64[np.ndarray, " n"]:
+        """A copy of all keys, in the order of adding."""
+        return self._keys.copy()
+
+    def add(self, keys: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n d"]) -> None:
+        """Add vectors under keys that are not in use."""
+        self._check_width(vectors.shape[1])
+        if len(np.unique(keys)) < len(keys) or np.isin(keys, self._keys).any():
+            raise ValueError("a key was added twice; remove its old vector first")
+        if not len(keys):
+            return
+        set_threads(self._threads)
+        x = unit_rows(vectors) if self.metric is Metric.COSINE else vectors
+        self._rows.add(np.ascontiguousarray(x, np.float32))
+        self._keys = np.concatenate([self._keys, keys])
+        self._largest_norm = max(self._largest_norm, float(np.linalg.norm(x, axis=1).max()))
+
+    def remove(self, keys: Int64[np.ndarray, " n"]) -> None:
+        """Remove the vectors of these keys."""
+        gone = np.isin(self._keys, keys)
+        if gone.sum() != len(keys):
+            raise ValueError(f"cannot remove {len(keys)} keys: only {gone.sum()} of them are here")
+        # FAISS closes the gaps and keeps the order, as the boolean mask does.
+        rows = np.flatnonzero(gone).astype(np.int64)
+        self._rows.remove_ids(rows)  # type: ignore[arg-type]  # its wrapper takes arrays
+        self._keys = self._keys[~gone]
+
+    def search(
+        self, query: Float[np.ndarray, " d"], k: int
+    ) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
+        """Return keys and similarities of the min(k, n) nearest, best first.
+
+        Equal similarities come in ascending order of their keys, also where `k` cuts between them.
+        """
+        if k < 1:
+            raise ValueError(f"k must be >= 1, got {k}")
+        self._check_width(len(query))
+        k = min(k, len(self))
+        if not k:
+            return np.empty(0, np.int64), np.empty(0)
+        rows = self._candidates(query, k)
+        keys = self._keys[rows]
+        scores = similarities(query, self._rows.reconstruct_batch(rows), self.metric)
+        order = np.lexsort((keys, -scores))[:k]
+        return keys[order], scores[order]
+
+    def _candidates(self, query: Float[np.ndarray, " d"], k: int) -> Int64[np.ndarray, " m"]:
+        """Return rows among which the k nearest surely are."""
+        set_threads(self._threads)
+        x = query[None, :]
+        x = unit_rows(x) if self.metric is Metric.COSINE else x.astype(np.float32)
+        num_asked = min(k + 1, len(self))
+        while True:
+            values, rows = self._rows.search(x, num_asked)
+            is_row = rows[0] >= 0  # FAISS pads with -1
+            near = values[0][is_row] * (-1.0 if self.metric is Metric.L2 else 1.0)
+            if num_asked == len(self) or len(near) < num_asked:
+                return rows[0][is_row]
+            if near[-1] < near[k - 1] - self._slack(x, near[k - 1]):
+                return rows[0][is_row]
+            num_asked = min(2 * num_asked, len(self))
+
+    def _slack(self, x: Float32[np.ndarray, "1 d"], nearness: float) -> float:
+        if self.metric is Metric.L2:
+            return _ROUNDING * abs(float(nearness))
+        return _ROUNDING * float(np.linalg.norm(x)) * self._largest_norm
+
+    def _check_width(self, width: int) -> None:
+        if width != self.dim:
+            raise ValueError(
+                f"a vector has {width} components, this index holds vectors of {self.dim};"
+                " embed with the same model"
+            )

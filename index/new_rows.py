@@ -1,0 +1,106 @@
+"""New documents, checked and turned into the rows that store them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from index.protocol import DocumentRecord, Item, NewDocument
+
+# Squares of larger components overflow single precision, and with it the order of results.
+LARGEST_COMPONENT = 1e15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CheckedDocument:
+    """A document that may be stored: its bytes and vectors as they will lie in the database."""
+
+    document: NewDocument
+    data: bytes
+    vectors: Float32[np.ndarray, "n d"]
+
+    def record(self, document_id: str, created_at: datetime) -> DocumentRecord:
+        """Return what will be stored of the document beside its text."""
+        return DocumentRecord(
+            id=document_id,
+            uri=self.document.uri,
+            title=self.document.title,
+            media_type=self.document.media_type,
+            source_sha256=self.document.source_sha256,
+            text_sha256=hashlib.sha256(self.data).hexdigest(),
+            num_bytes=len(self.data),
+            num_chunks=len(self.document.items),
+            created_at=created_at,
+            metadata=dict(self.document.metadata),
+        )
+
+
+def document_id_of(collection: str, uri: str) -> str:
+    """Return the id of the document at `uri`, the same whenever it is stored."""
+    return hashlib.sha256(f"{collection}\0{uri}".encode()).hexdigest()[:32]
+
+
+def check_document(document: NewDocument, *, dim: int) -> CheckedDocument:
+    """Return the document as it will be stored.
+
+    Raises:
+        ValueError: the uri is empty, the text is not Unicode, a span is not one of its text, or
+            the vectors are too few, too wide or not finite.
+    """
+    if not document.uri:
+        raise ValueError("a document needs a uri")
+    for name in ("uri", "title", "text"):
+        if not _is_unicode(getattr(document, name)):
+            raise ValueError(
+                f"the {name} of document {document.uri!r} holds lone surrogates, which are no text;"
+                " decode it with errors='replace'"
+            )
+    data = document.text.encode()
+    _check_spans(document.uri, data, document.items)
+    vectors = np.ascontiguousarray(document.vectors)
+    if vectors.shape != (len(document.items), dim):
+        raise ValueError(
+            f"document {document.uri!r} has {len(document.items)} chunks for a collection of"
+            f" {dim}-dimensional vectors, but its vectors have the shape {vectors.shape}"
+        )
+    check_components(vectors, f"a vector of document {document.uri!r}")
+    return CheckedDocument(document=document, data=data, vectors=vectors.astype("<f4"))
+
+
+def check_components(vectors: Float[np.ndarray, "..."], what: str) -> None:
+    """Raise `ValueError` where a component is not a number or too large to compare."""
+    # Not `any(abs > largest)`, which lets NaN pass.
+    if not np.all(np.abs(vectors) <= LARGEST_COMPONENT):
+        raise ValueError(
+            f"{what} has components that are not finite or larger than {LARGEST_COMPONENT:g};"
+            " normalise it"
+        )
+
+
+def _check_spans(uri: str, data: bytes, items: Sequence[Item]) -> None:
+    for item in items:
+        if not 0 <= item.start < item.end <= len(data):
+            raise ValueError(
+                f"document {uri!r} has {len(data)} bytes, its chunk {item.start}..{item.end} is not"
+                " a span of them; 0 <= start < end <= bytes must hold"
+            )
+        if _splits_character(data, item.start) or _splits_character(data, item.end):
+            raise ValueError(
+                f"chunk {item.start}..{item.end} of document {uri!r} cuts a character in two; spans"
+                " are byte offsets into the UTF-8 text"
+            )
+
+
+def _splits_character(data: bytes, offset: int) -> bool:
+    return offset < len(data) and data[offset] & 0xC0 == 0x80
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

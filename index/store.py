@@ -1,0 +1,171 @@
+"""All collections of a database: made, listed, opened and deleted by name."""
+
+import builtins
+import re
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
+
+from index.collection import StoredCollection
+from index.database import reading, writing
+from index.errors import CollectionExistsError, UnknownCollectionError
+from index.live_index import CollectionKey, LiveIndex
+from index.protocol import CollectionInfo, Metric
+from index.tables import chunks, collections, documents
+from index.text_cache import TextCache
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def check_collection_name(name: str) -> None:
+    """Raise `ValueError` where `name` cannot be a collection's."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"collection name {name!r} must be 1 to 64 of the characters A-Z a-z 0-9 _ . - and"
+            " start with a letter or digit"
+        )
+
+
+class CollectionStore:
+    """The collections of one database; safe for threads, and open to other processes' writes.
+
+    An index is built in memory at the first search of its collection and kept.
+    """
+
+    def __init__(self, database: Engine, *, threads: int) -> None:
+        if threads < 1:
+            raise ValueError(f"threads must be >= 1, got {threads}")
+        self._database = database
+        self._threads = threads
+        self._texts = TextCache()
+        self._live: dict[int, LiveIndex] = {}
+        self._lock = threading.Lock()
+
+    def create(
+        self,
+        name: str,
+        *,
+        embedder: str,
+        fingerprint: str,
+        dim: int,
+        metric: Metric = Metric.COSINE,
+    ) -> CollectionInfo:
+        """Make an empty collection for the vectors of one embedder.
+
+        Raises:
+            CollectionExistsError: the name is taken.
+            ValueError: the name or `dim` cannot be used.
+        """
+        check_collection_name(name)
+        if dim < 1:
+            raise ValueError(f"dim must be >= 1, got {dim}")
+        with writing(self._database) as connection:
+            if connection.scalar(select(collections.c.id).where(collections.c.name == name)):
+                raise CollectionExistsError(
+                    f"collection {name!r} exists already; choose another name or delete it first"
+                )
+            connection.execute(
+                insert(collections).values(
+                    name=name,
+                    embedder=embedder,
+                    fingerprint=fingerprint,
+                    dim=dim,
+                    metric=metric.value,
+                    seq=0,
+                    seq_deleted=0,
+                    created_at=datetime.now(UTC),
+                )
+            )
+            return _info(connection, name)
+
+    def info(self, name: str) -> CollectionInfo:
+        """Return what a collection is and holds; raises `UnknownCollectionError`."""
+        with reading(self._database) as connection:
+            return _info(connection, name)
+
+    def delete(self, name: str) -> None:
+        """Remove a collection and all it holds; raises `UnknownCollectionError`."""
+        with writing(self._database) as connection:
+            collection_id = connection.scalar(
+                delete(collections).where(collections.c.name == name).returning(collections.c.id)
+            )
+            if collection_id is None:
+                raise _unknown(connection, name)
+        with self._lock:
+            self._live.pop(collection_id, None)
+
+    def open(self, name: str) -> StoredCollection:
+        """Return the collection of this name; raises `UnknownCollectionError`.
+
+        What is returned goes on seeing every write, and raises that error once the collection is
+        deleted, also when another takes its name.
+        """
+        with reading(self._database) as connection:
+            row = connection.execute(select(collections).where(collections.c.name == name)).first()
+            if row is None:
+                raise _unknown(connection, name)
+            # Another process may have deleted collections whose indexes we still hold.
+            living = set(connection.scalars(select(collections.c.id)))
+        key = CollectionKey(
+            id=row.id,
+            name=row.name,
+            embedder=row.embedder,
+            fingerprint=row.fingerprint,
+            dim=row.dim,
+            metric=Metric(row.metric),
+        )
+        with self._lock:
+            for dead in self._live.keys() - living:
+                del self._live[dead]
+            live = self._live.setdefault(key.id, LiveIndex(key, threads=self._threads))
+        return StoredCollection(self._database, key, live, self._texts)
+
+    def list(self) -> builtins.list[CollectionInfo]:
+        """Return all collections by name."""
+        with reading(self._database) as connection:
+            rows = connection.execute(_infos().order_by(collections.c.name))
+            return [_to_info(row) for row in rows]
+
+
+def _infos() -> Any:
+    return select(
+        collections,
+        select(func.count())
+        .where(documents.c.collection_id == collections.c.id)
+        .scalar_subquery()
+        .label("num_documents"),
+        select(func.count())
+        .where(chunks.c.collection_id == collections.c.id)
+        .scalar_subquery()
+        .label("num_chunks"),
+    )
+
+
+def _info(connection: Connection, name: str) -> CollectionInfo:
+    row = connection.execute(_infos().where(collections.c.name == name)).first()
+    if row is None:
+        raise _unknown(connection, name)
+    return _to_info(row)
+
+
+def _to_info(row: Row[Any]) -> CollectionInfo:
+    return CollectionInfo(
+        name=row.name,
+        embedder=row.embedder,
+        fingerprint=row.fingerprint,
+        dim=row.dim,
+        metric=Metric(row.metric),
+        num_documents=row.num_documents,
+        num_chunks=row.num_chunks,
+        created_at=row.created_at,
+    )
+
+
+def _unknown(connection: Connection, name: str) -> UnknownCollectionError:
+    names = sorted(connection.scalars(select(collections.c.name)))
+    return UnknownCollectionError(
+        f"no collection is called {name!r};"
+        + (f" there are {', '.join(map(repr, names))}" if names else " there is none yet")
+    )

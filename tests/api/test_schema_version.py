@@ -1,0 +1,127 @@
+"""The schema: what the scripts make of an empty database, and who may open it."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, MetaData, text
+
+from api.schema_version import database_version, program_version, upgrade
+from dialog import session
+from index import tables
+from index.database import open_database, reading, writing
+from index.errors import SchemaVersionError
+from index.store import CollectionStore
+
+OWNERS = [tables.metadata, session.metadata]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_database(f"sqlite:///{tmp_path / 'causerie.sqlite'}")
+    yield engine
+    engine.dispose()
+
+
+def definitions(database: Engine) -> dict[str, str]:
+    """The SQL of every table and index, as SQLite keeps it."""
+    with reading(database) as connection:
+        rows = connection.execute(
+            text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+        )
+        return {name: " ".join(sql.split()) for name, sql in rows}
+
+
+def test_the_scripts_make_the_tables_that_the_code_uses(database: Engine, tmp_path: Path) -> None:
+    upgrade(database)
+    direct = open_database(f"sqlite:///{tmp_path / 'direct.sqlite'}")
+    with writing(direct) as connection:
+        for metadata in OWNERS:
+            metadata.create_all(connection)
+    expected = definitions(direct)
+    direct.dispose()
+    migrated = definitions(database)
+    assert migrated.pop("alembic_version")
+    assert migrated == expected
+
+
+def test_alembic_finds_no_difference_to_the_tables_in_the_code(database: Engine) -> None:
+    """A second opinion, by reflection: types, nullability, keys, indexes."""
+    upgrade(database)
+    every = MetaData()
+    for metadata in OWNERS:
+        for table in metadata.tables.values():
+            table.to_metadata(every)
+    with reading(database) as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, every) == []
+
+
+def test_a_new_database_gets_the_version_of_the_program(database: Engine) -> None:
+    assert database_version(database) is None
+    upgrade(database)
+    assert database_version(database) == program_version()
+
+
+def test_a_second_upgrade_changes_nothing(database: Engine) -> None:
+    upgrade(database)
+    CollectionStore(database, threads=1).create("a", embedder="e", fingerprint="f", dim=3)
+    before = definitions(database)
+    upgrade(database)
+    assert definitions(database) == before
+    assert CollectionStore(database, threads=1).info("a").dim == 3
+
+
+def test_a_database_of_a_newer_program_is_refused_untouched(database: Engine) -> None:
+    upgrade(database)
+    with writing(database) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaVersionError, match=rf"9999.*version {program_version()}"):
+        upgrade(database)
+    assert database_version(database) == "9999"
+
+
+def test_an_upgrade_that_fails_leaves_nothing(database: Engine) -> None:
+    with writing(database) as connection:
+        connection.execute(text("CREATE TABLE vectors (in_the_way)"))
+    with pytest.raises(Exception, match="vectors already exists"):
+        upgrade(database)
+    assert list(definitions(database)) == ["vectors"]
+
+
+def test_an_upgrade_works_from_any_folder_and_leaves_logging_alone(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = logging.getLogger("tests.mine")
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), mine.disabled)
+    upgrade(database)
+    assert (root.level, list(root.handlers), mine.disabled) == before
+
+
+def test_several_programs_may_start_at_once(database: Engine) -> None:
+    engines = [open_database(database.url) for _ in range(4)]
+    failures: list[BaseException] = []
+
+    def start(engine: Engine) -> None:
+        try:
+            upgrade(engine)
+        except BaseException as error:  # noqa: BLE001  # shown by the assertion
+            failures.append(error)
+
+    threads = [threading.Thread(target=start, args=[engine]) for engine in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for engine in engines:
+        engine.dispose()
+    assert failures == []
+    assert database_version(database) == program_version()
