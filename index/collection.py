@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 
 from index.database import reading, writing
 from index.errors import EmbedderMismatchError, UnknownCollectionError, UnknownDocumentError
@@ -268,9 +268,9 @@ class StoredCollection:
         }
 
     @staticmethod
-    def _chunk_rows(connection: Connection, chunk_ids: Sequence[int]) -> list[Row[Any]]:
+    def _chunk_rows(connection: Connection, chunk_ids: Sequence[int]) -> list[Any]:
         """Return the chunks in the order of `chunk_ids`."""
-        found: dict[int, Row[Any]] = {}
+        found: dict[int, Any] = {}
         for i in range(0, len(chunk_ids), _BATCH):
             rows = connection.execute(
                 select(
@@ -297,5 +297,5 @@ class StoredCollection:
         return UnknownDocumentError(f"collection {self.name!r} has no document {document_id!r}")
 
 
-def _to_record(row: Row[Any]) -> DocumentRecord:
+def _to_record(row: Any) -> DocumentRecord:
     return DocumentRecord(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it

@@ -94,13 +94,14 @@ class FlatBackend:
             near = values[0][is_row] * (-1.0 if self.metric is Metric.L2 else 1.0)
             if num_asked == len(self) or len(near) < num_asked:
                 return rows[0][is_row]
-            if near[-1] < near[k - 1] - self._slack(x, near[k - 1]):
+            kth = float(near[k - 1])
+            if float(near[-1]) < kth - self._slack(x, kth):
                 return rows[0][is_row]
             num_asked = min(2 * num_asked, len(self))
 
     def _slack(self, x: Float32[np.ndarray, "1 d"], nearness: float) -> float:
         if self.metric is Metric.L2:
-            return _ROUNDING * abs(float(nearness))
+            return _ROUNDING * abs(nearness)
         return _ROUNDING * float(np.linalg.norm(x)) * self._largest_norm
 
     def _check_width(self, width: int) -> None:

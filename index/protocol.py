@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -95,6 +95,7 @@ class CollectionInfo:
     created_at: datetime
 
 
+@runtime_checkable  # for the lane that checks shapes at run time
 class Collection(Protocol):
     """One named collection."""
 

@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from index.collection import StoredCollection
 from index.database import reading, writing
@@ -150,7 +150,7 @@ def _info(connection: Connection, name: str) -> CollectionInfo:
     return _to_info(row)
 
 
-def _to_info(row: Row[Any]) -> CollectionInfo:
+def _to_info(row: Any) -> CollectionInfo:
     return CollectionInfo(
         name=row.name,
         embedder=row.embedder,

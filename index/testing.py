@@ -246,9 +246,7 @@ class CollectionContract:
         self, collection: Collection, span: tuple[int, int]
     ) -> None:
         """Out of range, empty, or through the middle of a character."""
-        with pytest.raises(
-            ValueError, match=rf"'a'.*{span[0]}\.\.{span[1]}|{span[0]}\.\.{span[1]}"
-        ):
+        with pytest.raises(ValueError, match=rf"{span[0]}\.\.{span[1]}"):
             store_text(collection, "a", "é", [axis(0)], items=[Item(start=span[0], end=span[1])])
         assert collection.search(np.ones(DIM), 1) == []
 
