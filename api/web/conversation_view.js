@@ -261,7 +261,7 @@ export class ConversationView {
       const extension = chunk.causerie ?? choice?.delta?.causerie;
       if (extension?.evidence) message.found(extension.evidence);
       if (choice?.delta?.content) message.append(choice.delta.content);
-      if (extension?.citations) details = extension;
+      if (extension && !extension.evidence) details = extension;
       if (chunk.usage) usage = chunk.usage;
       finishReason = choice?.finish_reason ?? finishReason;
     }
