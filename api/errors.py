@@ -1,9 +1,10 @@
 """The exceptions of `api` that are not about one HTTP request.
 
-    ApplicationError            one sentence for the terminal, no traceback
-    ├── ConfigurationError      settings that cannot be served
-    ├── StateFolderHeldError    another process serves this state folder; names its pid and address
-    └── PortInUseError          somebody listens there already
+ApplicationError            one sentence for the terminal, no traceback
+├── ConfigurationError      settings that cannot be served
+├── StateFolderHeldError    another process serves this state folder; names its pid and address
+├── PortInUseError          somebody listens there already
+└── ServerError             a running server could not be asked, or answered with an error
 """
 
 
@@ -21,3 +22,14 @@ class StateFolderHeldError(ApplicationError):
 
 class PortInUseError(ApplicationError):
     """The port to serve on is taken."""
+
+
+class ServerError(ApplicationError):
+    """The running server cannot be reached, or answered with an error.
+
+    `status` is 0 where there was no answer.
+    """
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)

@@ -1,0 +1,60 @@
+"""Everything the HTTP service and the command line work with, as one value.
+
+`api/bootstrap.py` builds it from settings, tests build it from doubles; nothing else is global.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from api.background import BackgroundIngest
+from api.foreground import Foreground
+from api.readiness import Readiness
+from api.settings import Settings
+from dialog.reply import EvidenceFound, Reply, TurnRequest
+from dialog.session import SessionStore
+from index.store import CollectionStore
+from llm.chat import ChatModel, TextDelta
+from rag.embedder import Embedder
+from rag.ingest import Ingestor
+
+logger = logging.getLogger(__name__)
+
+TurnPart = EvidenceFound | TextDelta | Reply
+
+
+class Agent(Protocol):
+    """Answers one turn (satisfied by `dialog.agent.DialogAgent`)."""
+
+    def stream(
+        self, request: TurnRequest, *, cancel: threading.Event | None = None
+    ) -> Iterator[TurnPart]:
+        """Yield the evidence (if there was a search), then text, then exactly one `Reply`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """The parts of a running service; `close` ends them in a safe order."""
+
+    settings: Settings
+    agent: Agent
+    chat_model: ChatModel
+    embedder: Embedder
+    store: CollectionStore
+    ingestor: Ingestor
+    sessions: SessionStore
+    foreground: Foreground
+    background: BackgroundIngest
+    readiness: Readiness
+    on_close: tuple[Callable[[], None], ...] = ()
+
+    def close(self) -> None:
+        """Stop what is under way, then call `on_close` in order; calling it twice is harmless."""
+        self.readiness.mark_not_ready("the service is stopping")
+        self.foreground.stop()
+        self.background.stop()
+        for callback in self.on_close:
+            callback()

@@ -1,0 +1,230 @@
+"""`python -m api chat`: questions and cited answers in the terminal."""
+
+import json
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from api import bootstrap
+from api.application import Application, TurnPart
+from api.chat_answer import ExtensionModel
+from api.cli.desks import open_desk
+from api.cli.progress import OnProgress
+from api.desk import Desk
+from api.settings import Settings, load_settings
+from dialog.reply import Reply
+from llm.chat import TextDelta
+from rag.citations import Citation
+
+CONTEXT_BYTES: Final = 400
+
+_HELP: Final = """\
+/source N   show the passage that [N] cites
+/help       show this
+/quit       leave (or Ctrl-D)
+Ctrl-C      stop the answer"""
+
+
+def chat(
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The collection to answer from; the default collection if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Chat with the model alone, without sources.")
+    ] = False,
+    conversation: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Go on with a stored conversation.", show_default=False),
+    ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin a new conversation, which is the default.")
+    ] = False,
+    question: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Ask this one question and end.", show_default=False),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the answer to --question as JSON.")
+    ] = False,
+) -> None:
+    """Ask questions; answers stream, with their sources beneath."""
+    if new and conversation is not None:
+        raise typer.BadParameter("--new and --conversation contradict each other")
+    if conversation is not None and (collection is not None or plain):
+        raise typer.BadParameter("a stored conversation keeps its own collection")
+    if plain and collection is not None:
+        raise typer.BadParameter("--plain and --collection contradict each other")
+    if as_json and question is None:
+        raise typer.BadParameter("--json needs --question")
+    if question is not None and not question.strip():
+        raise typer.BadParameter("the question is empty", param_hint="--question")
+    settings = load_settings()
+    name = None if plain else (collection or settings.default_collection)
+    with open_desk(settings, prepare=_preparing(settings, name, conversation)) as desk:
+        id_ = desk.open_conversation(
+            collection=None if conversation else name, conversation_id=conversation
+        )
+        dialogue = Dialogue(desk, id_, Console())
+        if question is None:
+            dialogue.run()
+        elif as_json:
+            print(json.dumps(dialogue.answer_as_json(question), indent=2, ensure_ascii=False))
+        else:
+            dialogue.answer(question)
+
+
+def _preparing(
+    settings: Settings, collection: str | None, conversation: str | None
+) -> Callable[[Application, OnProgress], None]:
+    def prepare(application: Application, on_progress: OnProgress) -> None:
+        if conversation is None and collection == settings.default_collection:
+            bootstrap.index_language_topics(application, on_progress)
+
+    return prepare
+
+
+class Dialogue:
+    """One conversation at a terminal."""
+
+    def __init__(self, desk: Desk, conversation_id: str, console: Console) -> None:
+        self._desk = desk
+        self._id = conversation_id
+        self._console = console
+        self._citations: tuple[Citation, ...] = ()
+
+    def run(self) -> None:
+        """Read and answer lines until /quit or the end of the input."""
+        self._say("Ask a question; /help lists the commands, Ctrl-D leaves.", style="dim")
+        while True:
+            try:
+                line = self._console.input("[bold]> [/bold]").strip()
+            except EOFError:
+                self._console.print()
+                break
+            except KeyboardInterrupt:
+                # Ctrl-C on an empty line throws the line away, as shells do.
+                self._console.print()
+                continue
+            if line in {"/quit", "/exit"}:
+                break
+            if line.startswith("/"):
+                self._command(line)
+            elif line:
+                self.answer(line)
+        self._say(f"To go on later: python -m api chat --conversation {self._id}", style="dim")
+
+    def answer(self, question: str) -> None:
+        """Stream the answer to the terminal, then its sources."""
+        reply: Reply | None = None
+        last = ""
+        for part in self._parts(question):
+            if isinstance(part, TextDelta):
+                sys.stdout.write(part.text)
+                sys.stdout.flush()
+                last = part.text
+            elif isinstance(part, Reply):
+                reply = part
+        if last and not last.endswith("\n"):
+            print()
+        if reply is None or reply.finish_reason == "cancelled":
+            self._say("(stopped)", style="dim")
+            return
+        self._citations = reply.citations
+        if reply.citations:
+            print()
+        for citation in reply.citations:
+            self._say(f"[{citation.id}] {citation.title} — {citation.uri}", style="dim")
+        for note in reply.notes:
+            self._say(f"note: {note}", style="yellow")
+
+    def answer_as_json(self, question: str) -> dict[str, object]:
+        """Return the answer and everything known about it."""
+        reply: Reply | None = None
+        for part in self._parts(question):
+            if isinstance(part, Reply):
+                reply = part
+        if reply is None:
+            raise KeyboardInterrupt
+        extension = ExtensionModel.from_reply(reply, has_citations=True).model_dump(mode="json")
+        return {
+            "question": question,
+            "answer": reply.text,
+            "finish_reason": reply.finish_reason,
+            **extension,
+            "conversation": self._id,
+        }
+
+    def _parts(self, question: str) -> Iterator[TurnPart]:
+        """Yield the turn from a thread, so that Ctrl-C stops the answer and not the program."""
+        parts: queue.SimpleQueue[TurnPart | BaseException | None] = queue.SimpleQueue()
+        cancel = threading.Event()
+
+        def produce() -> None:
+            try:
+                for part in self._desk.ask(question, conversation_id=self._id, cancel=cancel):
+                    parts.put(part)
+            except Exception as error:  # noqa: BLE001  # carried over to the main thread
+                parts.put(error)
+            finally:
+                parts.put(None)
+
+        thread = threading.Thread(target=produce, name="turn", daemon=True)
+        thread.start()
+        try:
+            while (part := _next(parts)) is not None:
+                if isinstance(part, BaseException):
+                    raise part
+                yield part
+        except KeyboardInterrupt:
+            cancel.set()
+            print()
+        finally:
+            cancel.set()
+            thread.join(timeout=5.0)
+
+    def _command(self, line: str) -> None:
+        word, _, argument = line.partition(" ")
+        if word == "/help":
+            self._say(_HELP)
+        elif word == "/source":
+            self._show_source(argument.strip())
+        else:
+            self._say(f"there is no command {word}; /help lists them", style="yellow")
+
+    def _show_source(self, argument: str) -> None:
+        for citation in self._citations:
+            if argument in {str(citation.id), f"[{citation.id}]"}:
+                passage = self._desk.passage(citation, context=CONTEXT_BYTES)
+                self._say(f"{citation.title} — {citation.uri}", style="bold")
+                text = Text(passage.before, style="dim")
+                text.append(passage.text, style="not dim reverse")
+                text.append(passage.after, style="dim")
+                self._console.print(text, soft_wrap=True)
+                return
+        known = ", ".join(str(citation.id) for citation in self._citations)
+        there_are = f"the last answer cites {known}" if known else "the last answer cites nothing"
+        self._say(f"/source needs a number; {there_are}", style="yellow")
+
+    def _say(self, words: str, *, style: str = "") -> None:
+        self._console.print(Text(words, style=style), soft_wrap=True)
+
+
+def _next(
+    parts: "queue.SimpleQueue[TurnPart | BaseException | None]",
+) -> TurnPart | BaseException | None:
+    while True:
+        try:
+            return parts.get(timeout=0.2)  # a wait without end would not notice Ctrl-C everywhere
+        except queue.Empty:
+            continue

@@ -1,0 +1,53 @@
+"""Where a command's work is done: at a running server, or in this process."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+
+from api import bootstrap
+from api.access import own_key
+from api.application import Application
+from api.cli.progress import OnProgress, progress_bars
+from api.client import RemoteDesk
+from api.desk import Desk, LocalDesk
+from api.settings import Settings
+from api.state_lock import running_server
+
+KEY_VARIABLE: Final = "CAUSERIE_CLIENT_KEY"
+
+
+@contextmanager
+def open_desk(
+    settings: Settings, *, prepare: Callable[[Application, OnProgress], None] | None = None
+) -> Iterator[Desk]:
+    """Give the desk of the server that holds the state folder, else one of our own.
+
+    `prepare` is called on an application that was built here, while the progress bars still show.
+    """
+    address = running_server(settings.state)
+    if address is not None:
+        remote = RemoteDesk(address, api_key=os.environ.get(KEY_VARIABLE) or own_key(settings))
+        try:
+            yield remote
+        finally:
+            remote.close()
+        return
+    # A log line in the middle of an answer helps nobody; what fails is told by the command.
+    logging.getLogger().setLevel(logging.ERROR)
+    with progress_bars(Console(stderr=True)) as on_progress:
+        bootstrap.prepare_models(settings, on_progress)
+        application = bootstrap.build(settings, on_progress=on_progress)
+        try:
+            if prepare is not None:
+                prepare(application, on_progress)
+        except BaseException:
+            application.close()
+            raise
+    try:
+        yield LocalDesk(application)
+    finally:
+        application.close()

@@ -1,0 +1,205 @@
+"""One table: exception class → HTTP status, type and code, in the error shape of the OpenAI API.
+
+A message of a 4xx names the value and the remedy; of a 500 nothing leaves but the request's id.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from dialog.errors import ConcurrentTurnError, UnknownConversationError
+from index.errors import (
+    CollectionExistsError,
+    DatabaseBusyError,
+    EmbedderMismatchError,
+    UnknownCollectionError,
+    UnknownDocumentError,
+)
+from llm.errors import ContextOverflowError, EngineBusyError, UnknownModelError
+from rag.errors import EmptyCollectionError, ParseError
+
+MAX_SHOWN_CHARS: Final = 80
+
+# The official client repeats a 409 unless it is told that repeating cannot help.
+_FINAL: Final = {"x-should-retry": "false"}
+_SOON: Final = {"retry-after": "1"}
+
+
+class RequestError(Exception):
+    """A request that is answered with an error; all that the wire needs to know of it."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        type_: str = "invalid_request_error",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+        self.type = type_
+        self.headers = dict(headers or {})
+        super().__init__(message)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the body: `{"error": {"message", "type", "param", "code"}}`."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    def to_response(self) -> JSONResponse:
+        """Return the whole response."""
+        return JSONResponse(self.to_wire(), status_code=self.status, headers=self.headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What becomes of one exception class."""
+
+    status: int
+    code: str
+    type: str = "invalid_request_error"
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+TABLE: Final[Mapping[type[Exception], Row]] = {
+    ContextOverflowError: Row(status=400, code="context_length_exceeded", param="messages"),
+    ParseError: Row(status=400, code="unreadable_document", param="file"),
+    EmptyCollectionError: Row(status=400, code="empty_collection"),
+    UnknownModelError: Row(status=404, code="model_not_found", param="model"),
+    UnknownCollectionError: Row(status=404, code="collection_not_found", param="collection"),
+    UnknownDocumentError: Row(status=404, code="document_not_found"),
+    UnknownConversationError: Row(status=404, code="conversation_not_found"),
+    CollectionExistsError: Row(
+        status=409, code="collection_exists", type="conflict", param="name", headers=_FINAL
+    ),
+    EmbedderMismatchError: Row(
+        status=409, code="embedder_mismatch", type="conflict", headers=_FINAL
+    ),
+    ConcurrentTurnError: Row(status=409, code="concurrent_turn", type="conflict", headers=_FINAL),
+    EngineBusyError: Row(status=503, code="engine_busy", type="server_error", headers=_SOON),
+    DatabaseBusyError: Row(status=503, code="database_busy", type="server_error", headers=_SOON),
+}
+
+
+def to_request_error(error: Exception) -> RequestError:
+    """Return what is answered for an exception; anything that is not in the table is a 500."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _from_validation(error.errors())
+    if isinstance(error, HTTPException):
+        return _from_http(error)
+    for kind in type(error).__mro__:
+        row = TABLE.get(kind)
+        if row is not None:
+            return RequestError(
+                row.status,
+                str(error),
+                param=row.param,
+                code=row.code,
+                type_=row.type,
+                headers=row.headers,
+            )
+    return RequestError(
+        500,
+        "the server failed on this request; its log tells more under the id in x-request-id",
+        code="internal_error",
+        type_="server_error",
+    )
+
+
+def stopping() -> RequestError:
+    """Return the error of a request that the end of the service interrupts."""
+    return RequestError(
+        503,
+        "the server is stopping and did not finish the answer; try again in a moment",
+        code="server_stopping",
+        type_="server_error",
+        headers=_SOON,
+    )
+
+
+@contextmanager
+def caller_mistakes(param: str | None = None) -> Iterator[None]:
+    """Turn a `ValueError` of the block, which is about what the caller sent, into a 400."""
+    try:
+        yield
+    except ValueError as error:
+        raise RequestError(400, str(error), param=param, code="invalid_value") from error
+
+
+def shown(value: object) -> str:
+    """Return a value as an error may repeat it: short, on one line."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
+
+
+def _from_http(error: HTTPException) -> RequestError:
+    code = {404: "unknown_route", 405: "method_not_allowed", 413: "request_too_large"}
+    message = {
+        404: "there is no such route; the routes are listed in docs/api.md",
+        405: "this route does not take this method; the header 'allow' lists those it takes",
+    }
+    return RequestError(
+        error.status_code,
+        message.get(error.status_code, str(error.detail)),
+        code=code.get(error.status_code, "invalid_request"),
+        type_="invalid_request_error" if error.status_code < 500 else "server_error",
+        headers=error.headers,
+    )
+
+
+def _from_validation(errors: Sequence[Mapping[str, Any]]) -> RequestError:
+    """Return a 400 about the first thing that is wrong."""
+    first = errors[0]
+    kind, location = first["type"], first["loc"]
+    if kind == "json_invalid":
+        reason = first.get("ctx", {}).get("error", "syntax error")
+        at = location[-1] if location and isinstance(location[-1], int) else "?"
+        return RequestError(
+            400,
+            f"the body is not valid JSON: {reason} at character {at}",
+            code="invalid_json",
+        )
+    param = _param(location)
+    if param is None:
+        message = "the body must be a JSON object, sent with 'content-type: application/json'"
+    elif kind == "missing":
+        message = f"{param!r} is required"
+    elif kind == "extra_forbidden":
+        message = f"unknown parameter {param!r}; leave it out (docs/api.md lists all of them)"
+    elif kind in {"unsupported_value", "unsupported_content"}:
+        message = first["msg"]
+    else:
+        said = first["msg"].removeprefix("Value error, ")
+        message = f"{param}: {said[:1].lower()}{said[1:]}, got {shown(first.get('input'))}"
+    code = {"missing": "missing_parameter", "extra_forbidden": "unknown_parameter"}
+    return RequestError(400, message, param=param, code=code.get(kind, "invalid_value"))
+
+
+def _param(location: Sequence[str | int]) -> str | None:
+    """Return `messages[0].content` for `("body", "messages", 0, "content")`."""
+    param = ""
+    for part in location[1:]:
+        if isinstance(part, int):
+            param += f"[{part}]"
+        else:
+            param += f".{part}" if param else part
+    return param or None

@@ -1,0 +1,89 @@
+"""Collections: made, listed, searched, deleted."""
+
+from fastapi import APIRouter
+
+from api.application import Application
+from api.dependencies import AdminOnly, ApplicationDep, CollectionName
+from api.error_table import RequestError, caller_mistakes
+from api.schemas import (
+    CollectionList,
+    CollectionModel,
+    CollectionRequest,
+    Deleted,
+    HitList,
+    HitModel,
+    SearchRequest,
+)
+from index.errors import EmbedderMismatchError
+from index.protocol import CollectionInfo
+
+router = APIRouter()
+
+
+@router.get("/v1/collections")
+def list_collections(application: ApplicationDep) -> CollectionList:
+    """List the collections by name, with the progress of those being indexed."""
+    return CollectionList(data=[_shown(application, info) for info in application.store.list()])
+
+
+@router.post("/v1/collections", status_code=201)
+def create_collection(body: CollectionRequest, application: ApplicationDep) -> CollectionModel:
+    """Make an empty collection for the embedding model in use."""
+    embedder = application.embedder
+    with caller_mistakes("name"):
+        info = application.store.create(
+            body.name,
+            embedder=embedder.name,
+            fingerprint=embedder.fingerprint,
+            dim=embedder.dim,
+        )
+    return _shown(application, info)
+
+
+@router.get("/v1/collections/{name}")
+def get_collection(name: CollectionName, application: ApplicationDep) -> CollectionModel:
+    """Return one collection."""
+    return _shown(application, application.store.info(name))
+
+
+@router.delete("/v1/collections/{name}", dependencies=[AdminOnly], response_model_exclude_none=True)
+def delete_collection(name: CollectionName, application: ApplicationDep) -> Deleted:
+    """Remove a collection and everything in it."""
+    if application.background.progress(name) is not None:
+        raise RequestError(
+            409,
+            f"collection {name!r} is being indexed, which would make it anew; delete it once that"
+            " has ended",
+            param="name",
+            code="collection_busy",
+            type_="conflict",
+            headers={"x-should-retry": "false"},
+        )
+    application.store.delete(name)
+    return Deleted(name=name, object="collection")
+
+
+@router.post("/v1/collections/{name}/search")
+def search_collection(
+    name: CollectionName, body: SearchRequest, application: ApplicationDep
+) -> HitList:
+    """Return the k passages nearest to a query, best first."""
+    if not body.query.strip():
+        raise RequestError(
+            400, "query is empty; say what to look for", param="query", code="invalid_value"
+        )
+    embedder = application.embedder
+    info = application.store.info(name)
+    if info.fingerprint != embedder.fingerprint:
+        raise EmbedderMismatchError(
+            f"collection {name!r} was made with {info.embedder!r}, not with the"
+            f" {embedder.name!r} in use; ingest its sources into a new collection"
+        )
+    with application.foreground.busy():
+        vector = embedder.encode([body.query], "query")[0]
+        hits = application.store.open(name).search(vector, body.k)
+    return HitList(data=[HitModel.from_hit(name, hit) for hit in hits])
+
+
+def _shown(application: Application, info: CollectionInfo) -> CollectionModel:
+    return CollectionModel.from_info(info, application.background.progress(info.name))
