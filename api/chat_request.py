@@ -4,7 +4,7 @@ Fields of the OpenAI API that have no effect are accepted and listed in `docs/ap
 would change the answer and cannot be honoured are refused with the remedy.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -14,11 +14,11 @@ from pydantic import (
     JsonValue,
     ValidationInfo,
     WithJsonSchema,
-    model_validator,
+    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from api.error_table import caller_mistakes, shown
+from api.error_table import RequestError, caller_mistakes, shown
 from dialog.reply import TurnRequest
 from llm.chat import Message, Role
 from llm.sampling_params import SamplingParams
@@ -28,6 +28,25 @@ class RequestModel(BaseModel):
     """A body that is taken literally: unknown parameters are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _check_unicode(cls, value: object) -> object:
+        """Refuse halves of surrogate pairs: JSON can write them, UTF-8 cannot."""
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not _is_unicode(text):
+                raise PydanticCustomError(
+                    "string_unicode", "it holds half a surrogate pair, which is not text"
+                )
+        return value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _only(*allowed: object, remedy: str) -> BeforeValidator:
@@ -177,18 +196,6 @@ class ChatCompletionRequest(RequestModel):
     user: str | None = None
     verbosity: str | None = None
 
-    @model_validator(mode="after")
-    def _check_pairs(self) -> Self:
-        if self.stream_options is not None and not self.stream:
-            raise _mistake("stream_options needs 'stream': true; leave it out or stream")
-        limits = {self.max_tokens, self.max_completion_tokens} - {None}
-        if len(limits) > 1:
-            raise _mistake(
-                f"max_tokens {self.max_tokens} and max_completion_tokens"
-                f" {self.max_completion_tokens} contradict each other; send one of them"
-            )
-        return self
-
     @property
     def extension(self) -> Extension:
         """Our own parameters; all defaults where none were sent."""
@@ -205,6 +212,7 @@ class ChatCompletionRequest(RequestModel):
         Raises:
             RequestError: a value is out of its range.
         """
+        self._check_pairs()
         given: dict[str, Any] = {
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -232,6 +240,19 @@ class ChatCompletionRequest(RequestModel):
                 owner=owner,
             )
 
-
-def _mistake(sentence: str) -> PydanticCustomError:
-    return PydanticCustomError("contradiction", "{sentence}", {"sentence": sentence})
+    def _check_pairs(self) -> None:
+        if self.stream_options is not None and not self.stream:
+            raise RequestError(
+                400,
+                "stream_options needs 'stream': true; leave it out or stream",
+                param="stream_options",
+                code="invalid_value",
+            )
+        if len({self.max_tokens, self.max_completion_tokens} - {None}) > 1:
+            raise RequestError(
+                400,
+                f"max_tokens {self.max_tokens} and max_completion_tokens"
+                f" {self.max_completion_tokens} contradict each other; send one of them",
+                param="max_completion_tokens",
+                code="invalid_value",
+            )
