@@ -22,7 +22,7 @@ EXTRA := $(if $(filter-out 0,$(GPU)),gpu,cpu)
 OTHER := $(if $(filter gpu,$(EXTRA)),cpu,gpu)
 VENV  := .venv
 PY    := $(VENV)/bin/python
-PIP   := $(PY) -m pip --disable-pip-version-check --quiet
+PIP   := $(PY) -m pip --disable-pip-version-check --quiet --quiet
 STAMP := $(VENV)/.installed-$(EXTRA)
 LANE  := not compile and not slow and not weights and not browser
 

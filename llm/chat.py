@@ -6,7 +6,7 @@ Free of torch, also indirectly, so that `dialog`, `rag` and `tools` can be teste
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from llm.sampling_params import SamplingParams
 
@@ -52,6 +52,7 @@ class Completion:
     decode_s: float
 
 
+@runtime_checkable  # for the lane that checks shapes at run time
 class ChatModel(Protocol):
     """A model that continues chats."""
 

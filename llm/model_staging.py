@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from llm.errors import FetchError, ModelStoreError
 from llm.model_catalog import ModelFile
@@ -25,14 +25,6 @@ PIECE = 1 << 20
 _PARTIAL = ".partial-"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _POLL_S = 0.1
-
-
-class HashedFile(Protocol):
-    """A binary stream to read from."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, none at the end."""
-        ...
 
 
 @contextmanager
@@ -67,8 +59,8 @@ def publish(folder: Path, target: Path) -> None:
     _sync_folder(target.parent)
 
 
-def write_checked(source: HashedFile, target: Path, file: ModelFile) -> None:
-    """Copy a stream into `target`, flushed to the disk, and check its size and hash on the way.
+def write_checked(read: Callable[[int], bytes], target: Path, file: ModelFile) -> None:
+    """Copy what `read` gives into `target`, flushed to the disk, and check its size and hash on the way.
 
     Raises:
         FetchError: The bytes are not those that the catalog promises.
@@ -77,7 +69,7 @@ def write_checked(source: HashedFile, target: Path, file: ModelFile) -> None:
     digest = hashlib.sha256()
     num_bytes = 0
     with target.open("wb") as out:
-        while piece := source.read(PIECE):
+        while piece := read(PIECE):
             num_bytes += len(piece)
             if num_bytes > file.num_bytes:
                 break  # a bomb is not unpacked to its end

