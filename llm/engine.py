@@ -5,6 +5,7 @@ which they asked, each with a cache of its own. Cancellation is looked at betwee
 and between tokens. Knows nothing of HTTP, documents or dialogue.
 """
 
+import os
 import secrets
 import threading
 import time
@@ -24,6 +25,22 @@ from llm.kv_cache import KVCache
 from llm.sampling_params import SamplingParams
 
 _PREFILL_CHUNK = 256
+
+
+def set_threads(threads: int | None) -> int:
+    """Let torch compute on so many threads (None: one a core) and return the number.
+
+    Raises:
+        ValueError: there are not so many cores, or none is asked for.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    wanted = threads or cores or 1
+    if not 1 <= wanted <= max(cores or 1, 1):
+        raise ValueError(
+            f"threads must be in [1, {cores}], the cores of this machine; got {wanted}"
+        )
+    torch.set_num_threads(wanted)
+    return wanted
 
 
 class Turns:

@@ -1,0 +1,142 @@
+"""Settings to objects: the one place that names concrete classes.
+
+Also what a fresh machine needs before it can answer: the models, and the default corpus, whose
+language topics are indexed first and whose library docstrings follow in the background.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import sqlalchemy
+
+from api.application import Application
+from api.background import BackgroundIngest
+from api.foreground import Foreground
+from api.readiness import Readiness
+from api.schema_version import upgrade
+from api.settings import Settings
+from dialog.agent import DialogAgent
+from dialog.session import SQLSessionStore
+from index.database import open_database
+from index.store import CollectionStore
+from llm.checkpoint import load_decoder
+from llm.embedding import load_text_encoder
+from llm.engine import Engine, set_threads
+from llm.model_store import ModelStore
+from rag.ingest import Ingestor, Progress
+from rag.pipeline import RetrievalPipeline
+from rag.python_reference import count, language_topics, library_docstrings
+
+logger = logging.getLogger(__name__)
+
+OnProgress = Callable[[str, int, int], None]
+
+LIBRARY_LABEL = "Python library docstrings"
+TOPICS_LABEL = "indexing the Python language reference"
+
+
+def prepare_models(settings: Settings, on_progress: OnProgress | None = None) -> None:
+    """Fetch the two models of the settings unless they are here.
+
+    Raises:
+        ModelStoreError: one of them cannot be had.
+    """
+    store = ModelStore(settings.home)
+
+    def report(done: int, total: int, name: str) -> None:
+        if on_progress is not None:
+            on_progress(f"fetching {name}", done, total)
+
+    for source in (settings.chat_model, settings.embedding_model):
+        store.resolve(source, report)
+
+
+def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Application:
+    """Load the models and open the state folder.
+
+    Raises:
+        ModelStoreError: a model is not on this machine.
+        CheckpointError: a model's files cannot be used.
+        SchemaVersionError: the database was written by a newer version.
+    """
+
+    def report(label: str, done: int) -> None:
+        if on_progress is not None:
+            on_progress(label, done, 3)
+
+    threads = set_threads(settings.threads)
+    models = ModelStore(settings.home)
+    report("loading the models", 0)
+    engine = Engine(
+        load_decoder(models.path(settings.chat_model)),
+        name=settings.chat_model,
+        context_size=settings.context_size,
+        max_concurrent=settings.max_concurrent,
+    )
+    report("loading the models", 1)
+    embedder = load_text_encoder(
+        models.path(settings.embedding_model), name=settings.embedding_model
+    )
+    report("loading the models", 2)
+    database = _open_database(settings)
+    store = CollectionStore(database, threads=threads)
+    sessions = SQLSessionStore(database)
+    foreground = Foreground()
+    ingestor = Ingestor(store, embedder)
+    agent = DialogAgent(
+        engine,
+        RetrievalPipeline(store.open, embedder),
+        sessions,
+        max_tokens=settings.max_tokens,
+    )
+    report("loading the models", 3)
+    return Application(
+        settings=settings,
+        agent=agent,
+        chat_model=engine,
+        embedder=embedder,
+        store=store,
+        ingestor=ingestor,
+        sessions=sessions,
+        foreground=foreground,
+        background=BackgroundIngest(ingestor, foreground),
+        readiness=Readiness(),
+        on_close=(database.dispose,),
+    )
+
+
+def _open_database(settings: Settings) -> sqlalchemy.Engine:
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = open_database(
+        settings.database_url or f"sqlite:///{settings.state / 'causerie.sqlite'}"
+    )
+    upgrade(database)
+    return database
+
+
+def index_language_topics(application: Application, on_progress: OnProgress | None = None) -> None:
+    """Index the Python language reference into the default collection; quick when it is there."""
+
+    def report(progress: Progress) -> None:
+        if on_progress is not None and progress.phase == "embed":
+            on_progress(TOPICS_LABEL, progress.done, progress.total)
+
+    topics = language_topics()
+    application.ingestor.ingest_documents(
+        topics, application.settings.default_collection, total=len(topics), on_progress=report
+    )
+
+
+def start_library_indexing(application: Application) -> None:
+    """Index the docstrings of the standard library in the background, giving way to chats."""
+    application.background.start(
+        application.settings.default_collection,
+        partial(library_docstrings, on_skip=_log_skip),
+        label=LIBRARY_LABEL,
+        total=count(),
+    )
+
+
+def _log_skip(module: str, reason: str) -> None:
+    logger.info("the docstrings of %s are left out: %s", module, reason)

@@ -1,0 +1,314 @@
+"""One turn of a conversation, from the user's message to the recorded reply.
+
+    read the log → find evidence → fit the window → let the model speak → say it, cited → record
+
+The page, the command line and the HTTP API all come through here. Composition (which model, which
+store, which collections) is somebody else's.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
+from dialog.grounded_answer import (
+    OWN_WORDS_LABEL,
+    OWN_WORDS_TOKENS,
+    abstention,
+    marked_sentences,
+    own_words,
+)
+from dialog.reply import EvidenceFound, Reply, Timings, TurnRequest
+from dialog.session import SessionStore
+from dialog.state import DialogState, Turn, replay
+from dialog.window import Window, fit
+from llm.chat import ChatModel, Completion, FinishReason, Message, TextDelta, Usage
+from rag.pipeline import Evidence, RetrievalPipeline
+from rag.prompt import INSTRUCTION, pack
+from rag.query import standalone_query
+
+TurnPart = EvidenceFound | TextDelta | Reply
+
+_GROUNDED = Message(role="system", content=INSTRUCTION)
+
+
+@dataclass(slots=True)
+class _Spoken:
+    """What a turn has come to so far; the turn's only mutable value."""
+
+    started: float
+    text: str = ""
+    completion: Completion | None = None
+    finish_reason: FinishReason = "stop"
+    retrieval_s: float = 0.0
+    marks: set[int] = field(default_factory=set)
+
+    def say(self, text: str) -> TextDelta:
+        self.text += text
+        return TextDelta(text=text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _History:
+    """What precedes the message: system messages, turns, and the log it is to be written to."""
+
+    system: tuple[Message, ...]
+    turns: tuple[Turn, ...]
+    collection: str | None
+    expected_seq: int = 0
+
+
+class DialogAgent:
+    """Answers user messages, with retrieval or without, and records what happened."""
+
+    def __init__(
+        self,
+        model: ChatModel,
+        retrieval: RetrievalPipeline,
+        sessions: SessionStore,
+        *,
+        max_tokens: int = 256,
+    ) -> None:
+        self._model = model
+        self._retrieval = retrieval
+        self._sessions = sessions
+        self._max_tokens = max_tokens
+
+    def respond(self, request: TurnRequest, *, cancel: threading.Event | None = None) -> Reply:
+        """Answer one message; see `stream`."""
+        reply: Reply | None = None
+        for part in self.stream(request, cancel=cancel):
+            if isinstance(part, Reply):
+                reply = part
+        assert reply is not None, "a turn ends with its reply"
+        return reply
+
+    def stream(
+        self, request: TurnRequest, *, cancel: threading.Event | None = None
+    ) -> Iterator[TurnPart]:
+        """Yield the evidence (where there is a search), the answer as it comes, then the reply.
+
+        Raises:
+            UnknownConversationError: the owner has no such conversation.
+            UnknownCollectionError: no collection has this name.
+            ContextOverflowError: the message alone is longer than the context.
+            ConcurrentTurnError: another turn of the conversation ended in the meantime.
+        """
+        cancel = cancel or threading.Event()
+        spoken = _Spoken(started=time.perf_counter())
+        history = self._history(request)
+        if history.collection is None:
+            yield from self._plain(request, history, spoken, cancel)
+        else:
+            yield from self._grounded(request, history, history.collection, spoken, cancel)
+
+    def _history(self, request: TurnRequest) -> _History:
+        *before, _ = request.messages
+        if request.conversation_id is None:
+            system, turns = _turns_of(before)
+            return _History(system=system, turns=turns, collection=request.collection)
+        log = self._sessions.events(request.conversation_id, request.owner)
+        state: DialogState = replay(stored.event for stored in log)
+        return _History(
+            system=(),
+            turns=state.turns,
+            collection=request.collection or state.collection,
+            expected_seq=len(log),
+        )
+
+    def _plain(
+        self, request: TurnRequest, history: _History, spoken: _Spoken, cancel: threading.Event
+    ) -> Iterator[TurnPart]:
+        message = request.messages[-1]
+        params = replace(request.params, max_tokens=request.params.max_tokens or self._max_tokens)
+        window = self._fit(history.system, history, message, params.max_tokens or self._max_tokens)
+        for part in self._model.stream(window.messages, params, cancel=cancel):
+            if isinstance(part, TextDelta):
+                yield spoken.say(part.text)
+            else:
+                spoken.completion = part
+                spoken.finish_reason = part.finish_reason
+        yield self._finish(request, history, spoken, window, message.content, evidence=None)
+
+    def _grounded(
+        self,
+        request: TurnRequest,
+        history: _History,
+        collection: str,
+        spoken: _Spoken,
+        cancel: threading.Event,
+    ) -> Iterator[TurnPart]:
+        question = request.messages[-1].content
+        self._fit(
+            history.system,
+            _History(system=(), turns=(), collection=None),
+            request.messages[-1],
+            OWN_WORDS_TOKENS,
+        )
+        query = standalone_query(question, [turn.question for turn in history.turns])
+        evidence = self._retrieval.find(query, collection)
+        spoken.retrieval_s = time.perf_counter() - spoken.started
+        yield EvidenceFound(passages=evidence.passages if evidence.is_near else ())
+        if not evidence.is_near:
+            window = Window(messages=(), dropped_turns=0)
+            yield spoken.say(abstention(collection, evidence.passages))
+            yield self._finish(request, history, spoken, window, question, evidence)
+            return
+        prompt = pack(
+            question,
+            evidence.quotes,
+            count_tokens=lambda text: self._model.count_tokens(
+                [Message(role="user", content=text)]
+            ),
+        ).text
+        window = self._fit(
+            (_GROUNDED, *history.system),
+            history,
+            Message(role="user", content=prompt),
+            OWN_WORDS_TOKENS,
+        )
+        yield from self._speak(request, evidence, window, spoken, cancel)
+        yield self._finish(request, history, spoken, window, prompt, evidence)
+
+    def _speak(
+        self,
+        request: TurnRequest,
+        evidence: Evidence,
+        window: Window,
+        spoken: _Spoken,
+        cancel: threading.Event,
+    ) -> Iterator[TurnPart]:
+        """Say the quotes while the model drafts, then its own words if the quotes bear them out.
+
+        The first sentence goes out at once, the others in step with the model's tokens.
+        """
+        pieces = marked_sentences(evidence.quotes)
+        waiting = [(word, piece.number) for piece in pieces[1:] for word in _words(piece.text)]
+        yield spoken.say(pieces[0].text)
+        spoken.marks.add(pieces[0].number)
+        params = replace(
+            request.params,
+            max_tokens=min(request.params.max_tokens or OWN_WORDS_TOKENS, OWN_WORDS_TOKENS),
+            stop=(*request.params.stop, "\n"),
+        )
+        draft = ""
+        for part in self._model.stream(window.messages, params, cancel=cancel):
+            if isinstance(part, TextDelta):
+                draft += part.text
+                if waiting:
+                    word, number = waiting.pop(0)
+                    spoken.marks.add(number)
+                    yield spoken.say(word)
+            else:
+                spoken.completion = part
+        if cancel.is_set():
+            spoken.finish_reason = "cancelled"
+            return
+        if waiting:
+            spoken.marks.update(number for _, number in waiting)
+            yield spoken.say("".join(word for word, _ in waiting))
+        own = own_words(draft, evidence.quotes, request.messages[-1].content)
+        if own:
+            yield spoken.say(f"\n\n{OWN_WORDS_LABEL}{own}")
+
+    def _fit(
+        self, system: Sequence[Message], history: _History, last: Message, reserve: int
+    ) -> Window:
+        turns = [turn.messages for turn in history.turns]
+        reserve = min(reserve, self._model.context_size // 2)
+        return fit(system, turns, last, model=self._model, reserve=reserve)
+
+    def _finish(
+        self,
+        request: TurnRequest,
+        history: _History,
+        spoken: _Spoken,
+        window: Window,
+        prompt_text: str,
+        evidence: Evidence | None,
+    ) -> Reply:
+        completion = spoken.completion
+        cited = evidence.citations if evidence is not None else ()
+        dropped = window.dropped_turns
+        reply = Reply(
+            text=spoken.text,
+            citations=tuple(c for c in cited if c.id in spoken.marks),
+            finish_reason=spoken.finish_reason,
+            usage=completion.usage if completion else Usage(prompt_tokens=0, completion_tokens=0),
+            timings=Timings(
+                retrieval_s=spoken.retrieval_s,
+                prefill_s=completion.prefill_s if completion else 0.0,
+                decode_s=completion.decode_s if completion else 0.0,
+                total_s=time.perf_counter() - spoken.started,
+            ),
+            seed=completion.seed if completion else request.params.seed or 0,
+            abstained=evidence is not None and not evidence.is_near,
+            dropped_turns=dropped,
+            notes=_notes(dropped),
+            conversation_id=request.conversation_id,
+        )
+        if request.conversation_id is not None:
+            self._record(request, history, reply, prompt_text, evidence)
+        return reply
+
+    def _record(
+        self,
+        request: TurnRequest,
+        history: _History,
+        reply: Reply,
+        prompt_text: str,
+        evidence: Evidence | None,
+    ) -> None:
+        assert request.conversation_id is not None, "only stored conversations are recorded"
+        found = (
+            (EvidenceRetrieved(passages=evidence.passages if evidence.is_near else ()),)
+            if evidence is not None
+            else ()
+        )
+        self._sessions.append(
+            request.conversation_id,
+            history.expected_seq,
+            UserUttered(message_id="", text=request.messages[-1].content, prompt_text=prompt_text),
+            *found,
+            SystemUttered(
+                text=reply.text,
+                citations=reply.citations,
+                finish_reason=reply.finish_reason,
+                usage=reply.usage,
+                timings=reply.timings,
+                seed=reply.seed,
+                abstained=reply.abstained,
+                dropped_turns=reply.dropped_turns,
+                notes=reply.notes,
+            ),
+        )
+
+
+def _turns_of(messages: Sequence[Message]) -> tuple[tuple[Message, ...], tuple[Turn, ...]]:
+    """Split a chat that a caller sent: what precedes the first user message, then its turns."""
+    system: list[Message] = []
+    turns: list[list[Message]] = []
+    for message in messages:
+        if message.role == "user":
+            turns.append([message])
+        elif turns:
+            turns[-1].append(message)
+        else:
+            system.append(message)
+    return tuple(system), tuple(
+        Turn(question=turn[0].content, messages=tuple(turn)) for turn in turns
+    )
+
+
+def _words(text: str) -> list[str]:
+    """Cut before each word, so that the pieces concatenate to the text."""
+    pieces = text.split(" ")
+    return [pieces[0], *(f" {piece}" for piece in pieces[1:])]
+
+
+def _notes(dropped_turns: int) -> tuple[str, ...]:
+    if not dropped_turns:
+        return ()
+    turns = "1 early turn has" if dropped_turns == 1 else f"{dropped_turns} early turns have"
+    return (f"{turns} left the window: the answer does not know them.",)

@@ -1,0 +1,77 @@
+"""The words of an answer from evidence: quoted sentences, then the model's own if they hold.
+
+The sentences of the source carry the answer verbatim, each with its mark. What the model adds in
+its own words is shown only where the quoted sentences bear it out.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.document import Passage
+from rag.quotes import Quote
+from rag.verify import adds_something, is_borne_out
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s")
+_OPENING = re.compile(
+    r"^(?:answer\s*:|according to (?:the )?(?:evidence|text|passage)s?,?|the (?:evidence|text) says"
+    r"(?: that)?)\s*",
+    re.IGNORECASE,
+)
+OWN_WORDS_TOKENS = 56
+OWN_WORDS_LABEL = "In other words: "
+_MAX_TITLES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedSentence:
+    """A piece of the answer as shown, with the number of its citation."""
+
+    text: str
+    number: int
+
+
+def marked_sentences(quotes: Sequence[Quote]) -> list[MarkedSentence]:
+    """Return the quotes as they are shown: one paragraph a passage, a mark behind each."""
+    pieces: list[MarkedSentence] = []
+    before: Quote | None = None
+    for number, quote in enumerate(quotes, start=1):
+        joint = ""
+        if before is not None:
+            joint = " " if _stand_together(before, quote) else "\n\n"
+        lead = ""
+        if quote.sentence.lead and (before is None or before.sentence.lead != quote.sentence.lead):
+            lead = f"`{quote.sentence.lead}`: "
+        pieces.append(
+            MarkedSentence(text=f"{joint}{lead}{quote.sentence.text} [{number}]", number=number)
+        )
+        before = quote
+    return pieces
+
+
+def _stand_together(first: Quote, second: Quote) -> bool:
+    return (
+        first.passage.document_id == second.passage.document_id
+        and first.passage.chunk.start == second.passage.chunk.start
+        and first.sentence.lead == second.sentence.lead
+    )
+
+
+def own_words(draft: str, quotes: Sequence[Quote], question: str) -> str:
+    """Return the first sentence of a draft if the quotes bear it out and it adds something."""
+    said = [quote.sentence.text for quote in quotes]
+    first = _SENTENCE_END.split(_OPENING.sub("", draft.strip()), maxsplit=1)[0].strip()
+    if not first.endswith((".", "!", "?")):
+        return ""  # cut off in the middle by the token limit
+    if not (is_borne_out(first, said) and adds_something(first, said, question)):
+        return ""
+    return first[0].upper() + first[1:]
+
+
+def abstention(collection: str, passages: Sequence[Passage]) -> str:
+    """Return what to say where nothing near was found."""
+    said = f"I found nothing in the collection “{collection}” that answers this."
+    titles = list(dict.fromkeys(passage.title for passage in passages))[:_MAX_TITLES]
+    if titles:
+        said += " The nearest it holds: " + "; ".join(titles) + "."
+    return said

@@ -1,0 +1,92 @@
+"""From a question to evidence: retrieve, judge, choose sentences.
+
+The spine of the folder. Does not know the conversation or the model: the query it is given stands
+on its own, and what it returns says whether to answer and which sentences carry the answer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from index.analyser import analyse
+from index.protocol import DocumentRecord
+from rag.citations import Citation
+from rag.document import Passage
+from rag.embedder import Embedder
+from rag.gate import GateDecision, judge
+from rag.quotes import Quote, choose_quotes
+from rag.retriever import SearchableCollection, retrieve
+
+NUM_PASSAGES = 10
+
+
+class CitableCollection(SearchableCollection, Protocol):
+    """A collection that can be searched, and whose documents can be cited."""
+
+    def get(self, document_id: str) -> tuple[DocumentRecord, str]:
+        """Return a document and its text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was found for a question; `quotes` is empty where it is not near enough to answer."""
+
+    passages: tuple[Passage, ...]
+    quotes: tuple[Quote, ...]
+    citations: tuple[Citation, ...]
+    gate: GateDecision
+
+    @property
+    def is_near(self) -> bool:
+        """Whether there is something to answer from."""
+        return bool(self.quotes)
+
+
+class RetrievalPipeline:
+    """Finds the evidence for questions in named collections."""
+
+    def __init__(self, open_collection: Callable[[str], CitableCollection], embedder: Embedder):
+        self._open = open_collection
+        self._embedder = embedder
+
+    def find(self, query: str, collection: str) -> Evidence:
+        """Return the evidence for a query that stands on its own.
+
+        Raises:
+            UnknownCollectionError: no collection has this name.
+        """
+        opened = self._open(collection)
+        terms = list(dict.fromkeys(analyse(query)))
+        weights = opened.term_weights(terms)
+        found = retrieve(query, opened, name=collection, embedder=self._embedder, k=NUM_PASSAGES)
+        known = frozenset(term for term in terms if opened.search_terms_known([term]))
+        gate = judge(
+            query,
+            found.passages,
+            nearest=found.nearest,
+            term_weights=weights,
+            known_terms=known,
+        )
+        quotes: list[Quote] = []
+        if gate.is_near:
+            quotes = choose_quotes(
+                query, found.passages, embedder=self._embedder, term_weights=weights
+            )
+        return Evidence(
+            passages=found.passages,
+            quotes=tuple(quotes),
+            citations=tuple(_citations(quotes, opened)),
+            gate=gate,
+        )
+
+
+def _citations(quotes: Sequence[Quote], collection: CitableCollection) -> list[Citation]:
+    hashes = {
+        document_id: collection.get(document_id)[0].text_sha256
+        for document_id in {quote.passage.document_id for quote in quotes}
+    }
+    return [
+        replace(quote.citation(number), text_sha256=hashes[quote.passage.document_id])
+        for number, quote in enumerate(quotes, start=1)
+    ]
