@@ -60,7 +60,7 @@ def publish(folder: Path, target: Path) -> None:
 
 
 def write_checked(read: Callable[[int], bytes], target: Path, file: ModelFile) -> None:
-    """Copy what `read` gives into `target`, flushed to the disk, and check its size and hash on the way.
+    """Copy what `read` gives into `target`, flushed, and check its size and hash on the way.
 
     Raises:
         FetchError: The bytes are not those that the catalog promises.
