@@ -15,7 +15,7 @@ MIN_COVER = 0.85
 MAX_REPEATED = 0.9
 MIN_NEW_TERMS = 2
 _HARD = re.compile(r"\d[\d.,]*|\b\w*_\w*\b|\b[a-z]+[A-Z]\w*|`[^`]+`|(?<=[\w,;:] )[A-Z]\w+")
-_NEGATION = re.compile(r"\b(?:not|no|never|none|cannot|without|neither|nor)\b|n't\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(?:not|no|never|none|cannot|neither|nor)\b|n't\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 
 
