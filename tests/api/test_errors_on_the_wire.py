@@ -1,0 +1,92 @@
+import pytest
+from starlette.testclient import TestClient
+
+from api.error_table import TABLE, shown, to_request_error
+from api.testing import ScriptedAgent
+from dialog import errors as dialog_errors
+from index import errors as index_errors
+from llm import errors as llm_errors
+from tests.api.test_completions import HELLO, error_of
+
+JSON = {"content-type": "application/json"}
+
+
+def test_an_unknown_route_is_a_404_in_the_same_shape(client: TestClient) -> None:
+    assert error_of(client.get("/v1/nothing"), 404)["code"] == "unknown_route"
+    assert error_of(client.get("/v1/models/"), 404)
+    assert error_of(client.get("/v1/collections/a/b/c/d"), 404)
+
+
+def test_a_wrong_method_is_a_405_that_lists_the_right_ones(client: TestClient) -> None:
+    response = client.put("/v1/collections", json={})
+    assert error_of(response, 405)["code"] == "method_not_allowed"
+    assert response.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"", b'{"model": }', b"\xff\xfe", b"[" * 100_000, b'{"a": 1' + b"0" * 5000]
+)
+def test_a_malformed_body_is_a_400(client: TestClient, body: bytes) -> None:
+    error = error_of(client.post("/v1/chat/completions", content=body, headers=JSON), 400)
+    assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"null", b"7"])
+def test_a_body_that_is_no_object_is_told_what_to_send(client: TestClient, body: bytes) -> None:
+    error = error_of(client.post("/v1/chat/completions", content=body, headers=JSON), 400)
+    assert "JSON object" in error["message"]
+
+
+def test_a_body_of_another_type_is_told_what_to_send(client: TestClient) -> None:
+    response = client.post(
+        "/v1/chat/completions", content=b"model=x", headers={"content-type": "text/plain"}
+    )
+    assert "application/json" in error_of(response, 400)["message"]
+
+
+def test_malformed_json_says_where(client: TestClient) -> None:
+    response = client.post("/v1/collections", content=b'{"name" "x"}', headers=JSON)
+    error = error_of(response, 400)
+    assert error["code"] == "invalid_json"
+    assert "character 8" in error["message"]
+
+
+def test_a_crash_is_a_500_that_tells_nothing_but_its_id(
+    client: TestClient, agent: ScriptedAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent.error = RuntimeError("the database password is x")
+    error = error_of(client.post("/v1/chat/completions", json=HELLO), 500)
+    assert error["type"] == "server_error"
+    assert "password" not in error["message"]
+    assert "password" in caplog.text
+
+
+def test_every_error_of_the_caller_has_a_row() -> None:
+    """Who adds an exception decides here what a client sees of it."""
+    internal = {
+        "CancelledGenerationError",
+        "CheckpointError",
+        "DamagedDocumentError",
+        "DialogError",
+        "FetchError",
+        "IndexStoreError",
+        "LLMError",
+        "ModelStoreError",
+        "SchemaVersionError",
+        "UnreadableEventError",
+        "UnsupportedModelError",
+    }
+    defined = {
+        name: value
+        for module in (dialog_errors, index_errors, llm_errors)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    missing = {name for name, kind in defined.items() if kind not in TABLE} - internal
+    assert not missing
+    assert to_request_error(index_errors.IndexStoreError("x")).status == 500
+
+
+def test_shown_values_are_short_and_on_one_line() -> None:
+    assert shown("a\nb") == r"'a\nb'"
+    assert len(shown("x" * 1000)) == 80
