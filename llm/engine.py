@@ -1,8 +1,9 @@
 """The engine: prompts in, streamed completions out.
 
 One step of one request at a time: requests take turns at the model token by token, in the order in
-which they asked, each with a cache of its own. Cancellation is looked at between prefill chunks
-and between tokens. Knows nothing of HTTP, documents or dialogue.
+which they asked, each with a cache of its own; the caches of the last ones are kept for the next
+turn of the same chat. Cancellation is looked at between prefill chunks and between tokens. Knows
+nothing of HTTP, documents or dialogue.
 """
 
 import os
@@ -21,7 +22,7 @@ from llm.decoding.draw import draw
 from llm.decoding.truncate import truncate
 from llm.detokenizer import IncrementalDetokenizer
 from llm.errors import ContextOverflowError, EngineBusyError
-from llm.kv_cache import KVCache
+from llm.kv_cache import KVCache, RecentCaches
 from llm.sampling_params import SamplingParams
 
 _PREFILL_CHUNK = 256
@@ -97,6 +98,7 @@ class Engine:
         self._tokenizer = decoder.tokenizer
         self._template = decoder.template
         self._turns = Turns()
+        self._recent = RecentCaches(self.context_size)
         self._max_concurrent = max_concurrent
         self._slots = threading.Semaphore(max_concurrent)
 
@@ -150,7 +152,8 @@ class Engine:
         room = self.context_size - len(prompt_ids)
         limit = room if params.max_tokens is None else min(room, params.max_tokens)
         detokenizer = IncrementalDetokenizer(params.stop)
-        kv_cache = self._model.new_cache()
+        kv_cache = self._recent.take(prompt_ids) or self._model.new_cache()
+        token_ids = list(prompt_ids)
         started = time.perf_counter()
         logits = self._prefill(prompt_ids, kv_cache, cancel)
         prefilled = time.perf_counter()
@@ -160,6 +163,7 @@ class Engine:
         while logits is not None and num_tokens < limit:
             token = self._choose(logits, params, seed, position=kv_cache.length)
             num_tokens += 1
+            token_ids.append(token)
             if token in self._tokenizer.eos_ids:
                 finish = "stop"
                 break
@@ -174,6 +178,7 @@ class Engine:
                 logits = None if cancel.is_set() else self._forward([token], kv_cache)
         if logits is None:
             finish = "cancelled"
+        self._recent.give(token_ids, kv_cache)
         if rest := detokenizer.finish():
             said.append(rest)
             yield TextDelta(text=rest)
@@ -189,9 +194,9 @@ class Engine:
     def _prefill(
         self, prompt_ids: list[int], kv_cache: KVCache, cancel: threading.Event
     ) -> Tensor | None:
-        """Read the prompt in chunks; returns the last logits, or None when cancelled."""
+        """Read what the cache lacks of the prompt; returns the last logits, None if cancelled."""
         logits = None
-        for start in range(0, len(prompt_ids), _PREFILL_CHUNK):
+        for start in range(kv_cache.length, len(prompt_ids), _PREFILL_CHUNK):
             if cancel.is_set():
                 return None
             logits = self._forward(prompt_ids[start : start + _PREFILL_CHUNK], kv_cache)

@@ -1,14 +1,14 @@
 """The exceptions of `llm`.
 
-    LLMError
-    ├── ModelStoreError          fetching or finding weights
-    │   ├── UnknownModelError        no such name, folder, file or repository
-    │   └── FetchError               network, disk, hash: nothing half-written is left behind
-    ├── CheckpointError          a weight file that cannot be used
-    │   └── UnsupportedModelError    architecture, tensor type or tokenizer that we do not implement
-    ├── ContextOverflowError     a prompt that cannot fit, with by how much
-    ├── EngineBusyError          too many requests at once
-    └── CancelledGenerationError the caller gave up before the end
+LLMError
+├── ModelStoreError          fetching or finding weights
+│   ├── UnknownModelError        no such name, folder, file or repository
+│   └── FetchError               network, disk, hash: nothing half-written is left behind
+├── CheckpointError          a weight file that cannot be used
+│   └── UnsupportedModelError    architecture, tensor type or tokenizer that we do not implement
+├── ContextOverflowError     a prompt that cannot fit, with by how much
+├── EngineBusyError          too many requests at once
+└── CancelledGenerationError the caller gave up before the end
 """
 
 

@@ -4,6 +4,9 @@ The plain cache that any cleverer one has to agree with. Letters: `b` batch, `kv
 `t` new positions, `s` positions so far, `d` head width.
 """
 
+import threading
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -54,3 +57,48 @@ class KVCache:
             grown[:, :, : self.length] = held[:, :, : self.length]
         store[layer] = grown
         return grown
+
+
+class RecentCaches:
+    """The caches of the last sequences, so that the next turn pays only for its new tokens.
+
+    A cache is lent to one sequence at a time and comes back with the tokens it holds. At most
+    `max_tokens` positions are kept in all, the oldest cache leaving first.
+    """
+
+    def __init__(self, max_tokens: int) -> None:
+        self._max_tokens = max_tokens
+        self._kept: list[tuple[tuple[int, ...], KVCache]] = []
+        self._lock = threading.Lock()
+
+    def take(self, token_ids: Sequence[int]) -> KVCache | None:
+        """Return the cache with the longest common beginning, cut to it; None if none has any.
+
+        The last token is never taken from a cache, since its logits are needed.
+        """
+        with self._lock:
+            shared = [_common_prefix(kept, token_ids[:-1]) for kept, _ in self._kept]
+            if not any(shared):
+                return None
+            best = max(range(len(shared)), key=shared.__getitem__)
+            _, kv_cache = self._kept.pop(best)
+        kv_cache.truncate(shared[best])
+        return kv_cache
+
+    def give(self, token_ids: Sequence[int], kv_cache: KVCache) -> None:
+        """Keep a cache together with the tokens of its positions."""
+        if not 0 < kv_cache.length <= min(len(token_ids), self._max_tokens):
+            return
+        with self._lock:
+            self._kept.append((tuple(token_ids[: kv_cache.length]), kv_cache))
+            while sum(len(kept) for kept, _ in self._kept) > self._max_tokens:
+                self._kept.pop(0)
+
+
+def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    length = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length

@@ -1,8 +1,8 @@
 """The exceptions of `rag`.
 
-    RAGError
-    ├── ParseError           a file that cannot be turned into text; `reason` is one sentence
-    └── EmptyCollectionError a search in a collection that holds nothing yet
+RAGError
+├── ParseError           a file that cannot be turned into text; `reason` is one sentence
+└── EmptyCollectionError a search in a collection that holds nothing yet
 """
 
 

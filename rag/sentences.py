@@ -11,15 +11,17 @@ from rag.document import Chunk
 
 _BLOCK = re.compile(r"\S(?:.|\n(?!\s*(?:\n|\Z)))*")
 _BULLET = re.compile(r"(?:[*+\-•]|\d{1,2}[.)]|[a-z][.)])\s+(?=\S)")
-_END = re.compile(r"[.!?][\"'”’)\]*_`]*(?=\s+[\"'“‘(\[*_`]*[A-Z0-9_@“\"]|\s*\Z)")
+_END = re.compile(
+    r"[.!?][\"'\u201d\u2019)\]*_`]*(?=\s+[\"'\u201c\u2018(\[*_`]*[A-Z0-9_@\u201c\"]|\s*\Z)"
+)
 _ABBREVIATIONS = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|cf|vs|resp|approx|fig|sec|no|mr|mrs|ms|dr|prof|st|jr|sr)|\b[A-Z])\.$",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[A-Za-z][A-Za-z’'-]+")
+_WORD = re.compile(r"[A-Za-z][A-Za-z\u2019'-]+")
 _UNDERLINE = re.compile(r"[=*\-~^#\"+]{3,}\s*$")
 _CODE = re.compile(r"^\s*(?:>>>|\.\.\.\s|[\w.]+\s*=\s|def |class |import |from \w+ import|@\w)|::=")
-_TERMINAL = re.compile(r"[.!?:][\"'”’)\]*_`]*$")
+_TERMINAL = re.compile(r"[.!?:][\"'\u201d\u2019)\]*_`]*$")
 _MIN_WORDS = 4
 _MAX_LEAD = 120
 _MIN_WORD_SHARE = 0.45

@@ -1,8 +1,8 @@
 """Whether the model's own sentence is borne out by the sentences quoted beside it.
 
-Hard checks only, no model: every number and every name or piece of code in it must occur in the
-quotes, nearly all its content words too, and it must not turn a statement into its opposite. What
-merely repeats the quotes or the question says nothing new and is not worth showing.
+Hard checks only, no model: one quote must hold every number, every name or piece of code and every
+content word of it, nearly in that order, and it must not turn a statement into its opposite. What
+merely repeats a quote or the question says nothing new and is not worth showing.
 """
 
 import re
@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from index.analyser import analyse
 
-MIN_COVER = 0.85
+MIN_IN_ORDER = 0.8
+MIN_DISTINCT_PAIRS = 0.7
 MAX_REPEATED = 0.9
 MIN_NEW_TERMS = 2
 _HARD = re.compile(r"\d[\d.,]*|\b\w*_\w*\b|\b[a-z]+[A-Z]\w*|`[^`]+`|(?<=[\w,;:] )[A-Z]\w+")
@@ -20,17 +21,40 @@ _WORD = re.compile(r"\w+")
 
 
 def is_borne_out(sentence: str, quotes: Sequence[str]) -> bool:
-    """Tell whether quotes support every checkable part of a sentence."""
-    evidence = " ".join(quotes)
-    plain = evidence.lower()
+    """Tell whether one quote alone supports a sentence; two together may say what neither does.
+
+    Every term of the sentence must stand in the quote, and nearly in the same order.
+    """
+    terms = analyse(sentence)
+    if not terms or _is_looping(terms):
+        return False
+    return any(_bears_out(sentence, terms, quote) for quote in quotes)
+
+
+def _bears_out(sentence: str, terms: Sequence[str], quote: str) -> bool:
+    plain = quote.lower()
     if any(item.strip("`.,").lower() not in plain for item in _HARD.findall(sentence)):
         return False
-    terms = set(analyse(sentence))
-    known = set(analyse(evidence))
-    if not terms or len(terms & known) < MIN_COVER * len(terms):
+    source = analyse(quote)
+    if not set(terms) <= set(source):
         return False
-    nearest = max(quotes, key=lambda quote: len(terms & set(analyse(quote))))
-    return bool(_NEGATION.search(sentence)) == bool(_NEGATION.search(nearest))
+    if _common_subsequence(terms, source) < MIN_IN_ORDER * len(terms):
+        return False
+    return bool(_NEGATION.search(sentence)) == bool(_NEGATION.search(quote))
+
+
+def _common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
+    row = [0] * (len(second) + 1)
+    for term in first:
+        before = 0
+        for i, other in enumerate(second, start=1):
+            before, row[i] = row[i], before + 1 if term == other else max(row[i], row[i - 1])
+    return row[-1]
+
+
+def _is_looping(terms: Sequence[str]) -> bool:
+    pairs = list(pairwise(terms))
+    return len(set(pairs)) < MIN_DISTINCT_PAIRS * len(pairs)
 
 
 def adds_something(sentence: str, quotes: Sequence[str], question: str) -> bool:

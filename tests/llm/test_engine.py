@@ -110,3 +110,25 @@ def test_a_prompt_that_cannot_fit_says_by_how_much() -> None:
 def test_an_impossible_context_size_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=r"context_size must be in \[16, 128\]"):
         Engine(tiny_decoder(), name="tiny", context_size=size)
+
+
+def test_the_next_turn_computes_only_its_new_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(tiny_decoder(), name="tiny")
+    computed: list[int] = []
+    forward = engine._forward
+    monkeypatch.setattr(
+        engine, "_forward", lambda ids, cache: computed.append(len(ids)) or forward(ids, cache)
+    )
+    params = SamplingParams(temperature=1.0, max_tokens=4, seed=3)
+    first = text_of(engine, params)
+    computed.clear()
+    chat = [*HELLO, Message(role="assistant", content=first), Message(role="user", content="Go.")]
+    fresh = Engine(tiny_decoder(), name="tiny")
+    wanted = list(fresh.stream(chat, params))[-1]
+    assert list(engine.stream(chat, params))[-1].text == wanted.text  # type: ignore[union-attr]
+    assert sum(computed) < engine.count_tokens(chat) - engine.count_tokens(HELLO) + 8
+
+
+def test_a_cache_that_holds_the_whole_prompt_still_computes_its_last_token(engine: Engine) -> None:
+    params = SamplingParams(max_tokens=5)
+    assert text_of(engine, params) == text_of(engine, params)

@@ -29,6 +29,9 @@ def test_what_the_quotes_say_is_borne_out(sentence: str) -> None:
         ("The with statement was invented by Guido and guarantees __exit__().", "a new name"),
         ("The with statement guarantees a beautiful life under palm trees.", "new words"),
         ("Default parameter values are not evaluated when the definition is executed.", "negated"),
+        ("The with statement guarantees parameter values.", "two quotes mixed"),
+        ("The error returns the method that guarantees the statement.", "another order"),
+        ("The method returns the method returns the method returns.", "a loop"),
         ("", "nothing"),
     ],
 )
@@ -41,5 +44,5 @@ def test_a_copy_of_a_quote_or_of_the_question_adds_nothing() -> None:
     assert not adds_something(QUOTES[1], QUOTES, question)
     assert not adds_something("Default parameter values are evaluated.", QUOTES, question)
     assert adds_something(
-        "They are evaluated once the definition executes, going left to right.", QUOTES, question
+        "Evaluated left to right, when the function definition executes.", QUOTES, question
     )
