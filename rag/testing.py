@@ -1,0 +1,211 @@
+"""Doubles of the `Embedder` and the `DocumentStore`, and the contract that embedders keep."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from jaxtyping import Float
+
+from index.errors import CollectionExistsError, UnknownCollectionError
+from index.protocol import CollectionInfo, DocumentRecord, Metric, NewDocument
+from rag.document import sha256_hex
+from rag.embedder import Embedder, TextKind
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class HashingEmbedder:
+    """An `Embedder` that hashes a bag of words; a "token" is a word or a punctuation mark.
+
+    Texts that share words are near each other. `num_encoded` counts the texts it was given and
+    `batch_sizes` records how many at a time.
+    """
+
+    def __init__(self, *, dim: int = 64, max_tokens: int = 256, seed: str = "") -> None:
+        self.name = "hashing"
+        self.fingerprint = f"hashing-{dim}-{max_tokens}{seed}"
+        self.dim = dim
+        self.max_tokens = max_tokens
+        self.batch_sizes: list[int] = []
+
+    @property
+    def num_encoded(self) -> int:
+        """How many texts were encoded so far."""
+        return sum(self.batch_sizes)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count words and punctuation marks."""
+        return [sum(1 for _ in _WORD.finditer(text)) for text in texts]
+
+    def encode(self, texts: Sequence[str], kind: TextKind) -> Float[np.ndarray, "n d"]:
+        """Return one unit row per text; a text without words gets the first unit vector."""
+        if kind == "passage":
+            for text, num_tokens in zip(texts, self.count_tokens(texts), strict=True):
+                if num_tokens > self.max_tokens:
+                    raise ValueError(
+                        f"a passage may have {self.max_tokens} tokens, got {num_tokens} in"
+                        f" {text[:40]!r}; cut it"
+                    )
+        self.batch_sizes.append(len(texts))
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for vector, text in zip(vectors, texts, strict=True):
+            for word in _WORD.findall(text.lower()):
+                digest = hashlib.blake2b(word.encode(errors="replace"), digest_size=8).digest()
+                vector[int.from_bytes(digest[:4]) % self.dim] += 1 if digest[4] % 2 else -1
+            if not vector.any():
+                vector[0] = 1
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+
+class MemoryDocuments:
+    """The documents of one collection, by uri, as they were stored last."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self.stored: dict[str, NewDocument] = {}
+        self.transactions: list[int] = []
+
+    def sources(self) -> dict[str, str]:
+        """Return the hashes of the sources."""
+        return {uri: document.source_sha256 for uri, document in self.stored.items()}
+
+    def find(self, uri: str) -> DocumentRecord | None:
+        """Return what is known of a document."""
+        return _record(self.stored[uri]) if uri in self.stored else None
+
+    def upsert_many(
+        self, new_documents: Sequence[NewDocument], *, fingerprint: str
+    ) -> list[DocumentRecord]:
+        """Keep documents; refuse all of them if one has a vector that is not finite."""
+        assert fingerprint == self.fingerprint
+        for document in new_documents:
+            if (
+                len(document.vectors) != len(document.items)
+                or not np.isfinite(document.vectors).all()
+            ):
+                raise ValueError(f"the vectors of {document.uri!r} cannot be stored")
+        self.stored |= {document.uri: document for document in new_documents}
+        self.transactions.append(len(new_documents))
+        return [_record(document) for document in new_documents]
+
+
+class MemoryStore:
+    """A `rag.ingest.DocumentStore` in memory."""
+
+    def __init__(self) -> None:
+        self.collections: dict[str, tuple[CollectionInfo, MemoryDocuments]] = {}
+
+    def info(self, name: str) -> CollectionInfo:
+        """Describe a collection as it was made."""
+        if name not in self.collections:
+            raise UnknownCollectionError(f"no collection {name!r}")
+        return self.collections[name][0]
+
+    def create(self, name: str, *, embedder: str, fingerprint: str, dim: int) -> CollectionInfo:
+        """Make an empty collection."""
+        if name in self.collections:
+            raise CollectionExistsError(f"collection {name!r} exists")
+        info = CollectionInfo(
+            name=name,
+            embedder=embedder,
+            fingerprint=fingerprint,
+            dim=dim,
+            metric=Metric.COSINE,
+            num_documents=0,
+            num_chunks=0,
+            created_at=datetime.now(UTC),
+        )
+        self.collections[name] = (info, MemoryDocuments(fingerprint))
+        return info
+
+    def open(self, name: str) -> MemoryDocuments:
+        """Return a collection."""
+        self.info(name)
+        return self.collections[name][1]
+
+
+def _record(document: NewDocument) -> DocumentRecord:
+    data = document.text.encode()
+    return DocumentRecord(
+        id=sha256_hex(document.uri.encode())[:16],
+        uri=document.uri,
+        title=document.title,
+        media_type=document.media_type,
+        source_sha256=document.source_sha256,
+        text_sha256=sha256_hex(data),
+        num_bytes=len(data),
+        num_chunks=len(document.items),
+        created_at=datetime.now(UTC),
+        metadata=document.metadata,
+    )
+
+
+class EmbedderContract:
+    """Laws of the `Embedder` port; inherit and provide the fixture `embedder`."""
+
+    @pytest.fixture
+    def embedder(self) -> Embedder:
+        """Return the embedder under test."""
+        raise NotImplementedError
+
+    def test_it_says_what_it_is(self, embedder: Embedder) -> None:
+        """A collection is made from these."""
+        assert embedder.name
+        assert embedder.fingerprint
+        assert embedder.dim > 0
+        assert embedder.max_tokens > 0
+
+    def test_rows_are_unit_vectors_in_float32(self, embedder: Embedder) -> None:
+        """One row per text, whatever the text is."""
+        texts = ["The cat sleeps.", "", "שלום עולם", "🙂", "x" * 500]
+        vectors = embedder.encode(texts, "passage")
+        assert vectors.dtype == np.float32
+        assert vectors.shape == (len(texts), embedder.dim)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+    def test_no_text_makes_no_row(self, embedder: Embedder) -> None:
+        """An empty batch keeps its width."""
+        assert embedder.encode([], "passage").shape == (0, embedder.dim)
+        assert embedder.count_tokens([]) == []
+
+    def test_a_vector_does_not_depend_on_its_batch(self, embedder: Embedder) -> None:
+        """Neither on the other texts nor on their order."""
+        texts = ["one short text", "a text that is a good deal longer than the first", "third"]
+        together = embedder.encode(texts, "passage")
+        turned = embedder.encode(texts[::-1], "passage")[::-1]
+        alone = np.concatenate([embedder.encode([text], "passage") for text in texts])
+        np.testing.assert_allclose(together, turned, atol=1e-4)
+        np.testing.assert_allclose(together, alone, atol=1e-4)
+
+    def test_texts_about_the_same_are_nearer(self, embedder: Embedder) -> None:
+        """A query finds the passage that it shares its subject with."""
+        query = embedder.encode(["How does the cat sleep?"], "query")[0]
+        near, far = embedder.encode(
+            ["How long does a cat sleep a day?", "Revenue rose by nine per cent in March."],
+            "passage",
+        )
+        assert query @ near > query @ far
+
+    def test_tokens_are_counted_text_by_text(self, embedder: Embedder) -> None:
+        """Counting many is counting each, and more words are more tokens."""
+        texts = ["one", "one two", "one two three four"]
+        counts = embedder.count_tokens(texts)
+        assert counts == [embedder.count_tokens([text])[0] for text in texts]
+        assert counts == sorted(set(counts))
+
+    def test_a_passage_that_is_too_long_is_refused(self, embedder: Embedder) -> None:
+        """Nothing is cut in silence."""
+        with pytest.raises(ValueError, match="token"):
+            embedder.encode(["word " * (embedder.max_tokens + 1)], "passage")
+
+    def test_a_query_that_is_too_long_is_read_in_full(self, embedder: Embedder) -> None:
+        """Its end counts too."""
+        start = "weather " * (embedder.max_tokens + 1)
+        plain, ended = embedder.encode([start, start + "cat " * embedder.max_tokens], "query")
+        assert np.linalg.norm(plain) == pytest.approx(1, abs=1e-5)
+        cat = embedder.encode(["cat"], "query")[0]
+        assert cat @ ended > cat @ plain

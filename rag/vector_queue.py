@@ -1,0 +1,120 @@
+"""Texts of many documents on their way to an embedder, in full batches.
+
+Small documents share batches, and the texts of a batch are of about one length, which spares the
+embedder padding. A document comes back once all its vectors are there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from rag.embedder import Embedder
+
+MAX_BATCH = 16
+_WINDOW = 128  # texts that are sorted by length before they are cut into batches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """The vectors of the texts that were put in under `key`, or the sentence why there are none."""
+
+    key: int
+    vectors: Float[np.ndarray, "n d"]
+    failure: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    key: int
+    texts: list[str]
+    vectors: Float[np.ndarray, "n d"]
+    num_open: int
+    failures: list[str] = field(default_factory=list)
+
+
+class _Entry(NamedTuple):
+    work: _Work
+    i: int
+
+    @property
+    def text(self) -> str:
+        return self.work.texts[self.i]
+
+
+class VectorQueue:
+    """Gathers texts and embeds them.
+
+    `before_batch` may block, or return False to stop: what is done by then is handed out, the rest
+    stays. `after_batch` is told the key of a document in the batch.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        *,
+        before_batch: Callable[[], bool],
+        after_batch: Callable[[int], None],
+    ) -> None:
+        self._embedder = embedder
+        self._before_batch = before_batch
+        self._after_batch = after_batch
+        self._waiting: list[_Entry] = []
+        self._finished: list[Embedded] = []
+        self.num_texts = 0
+        self.num_embedded = 0
+
+    @property
+    def has_full_window(self) -> bool:
+        """Whether there is enough to embed without wasting a batch."""
+        return len(self._waiting) >= _WINDOW
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every text that was put in is embedded."""
+        return not self._waiting
+
+    def put(self, key: int, texts: Sequence[str]) -> None:
+        """Add the texts of a document, at least one."""
+        vectors = np.zeros((len(texts), self._embedder.dim), np.float32)
+        work = _Work(key, list(texts), vectors, len(texts))
+        self._waiting += [_Entry(work, i) for i in range(len(texts))]
+        self.num_texts += len(texts)
+
+    def embed_window(self) -> list[Embedded]:
+        """Embed up to 128 of the texts that wait; return the documents that are complete now."""
+        window, rest = self._waiting[:_WINDOW], self._waiting[_WINDOW:]
+        window.sort(key=lambda entry: len(entry.text))
+        while window and self._before_batch():
+            batch, window = window[:MAX_BATCH], window[MAX_BATCH:]
+            self._embed(batch)
+            self.num_embedded += len(batch)
+            self._after_batch(batch[-1].work.key)
+        self._waiting = window + rest
+        finished, self._finished = self._finished, []
+        return finished
+
+    def _embed(self, batch: Sequence[_Entry]) -> None:
+        try:
+            vectors = self._embedder.encode([entry.text for entry in batch], "passage")
+        except ValueError as error:
+            if len(batch) > 1:  # find the text that is to blame; the others are none the worse
+                for entry in batch:
+                    self._embed([entry])
+            else:
+                batch[0].work.failures.append(str(error))
+                self._close(batch[0])
+            return
+        for entry, vector in zip(batch, vectors, strict=True):
+            entry.work.vectors[entry.i] = vector
+            self._close(entry)
+
+    def _close(self, entry: _Entry) -> None:
+        work = entry.work
+        work.texts[entry.i] = ""
+        work.num_open -= 1
+        if not work.num_open:
+            failure = work.failures[0] if work.failures else ""
+            self._finished.append(Embedded(key=work.key, vectors=work.vectors, failure=failure))

@@ -1,0 +1,53 @@
+import pytest
+import trafilatura
+
+from rag.loaders.web_page import TagStripper, load_web_page, warm_up
+from tests.rag.sample_files import WEB_PAGE
+
+
+def test_the_main_text_of_a_page_becomes_markdown_without_menus_and_scripts() -> None:
+    found = load_web_page(WEB_PAGE.encode())
+    assert found.title == "Keeping bees & wasps"
+    assert "# Keeping bees" in found.text
+    assert "## In winter" in found.text
+    assert "    hive.sugar += 1" in found.text
+    assert "3 kg" in found.text
+    assert "tracked" not in found.text
+    assert "color" not in found.text
+
+
+def test_a_page_where_trafilatura_finds_nothing_gives_all_its_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trafilatura, "extract", lambda *_, **__: None)
+    found = load_web_page(WEB_PAGE.encode())
+    assert found.title == "Keeping bees & wasps"
+    assert found.text.startswith("Home Shop\n\n# Keeping bees\n\nA hive needs")
+    assert found.text.endswith("Month\nHoney\nMay\n3 kg\n\nImprint")
+    assert "tracked" not in found.text
+
+
+def test_the_plain_text_keeps_blocks_headings_and_preformatted_lines_apart() -> None:
+    stripper = TagStripper()
+    stripper.feed(
+        "<head><meta charset=utf-8><body><h2>One</h2><p>two\n  three<br>four</p><ul><li>five<li>six"
+        "</ul><pre>a\n  b</pre><script>x</script>"
+    )
+    stripper.close()
+    assert stripper.text() == "## One\n\ntwo three\nfour\n\n- five\n- six\n\na\n  b"
+
+
+def test_a_declared_encoding_is_used() -> None:
+    page = '<html><head><meta charset="windows-1251"></head><body><p>Привет, мир</p></body></html>'
+    found = load_web_page(page.encode("cp1251"))
+    assert "Привет, мир" in found.text
+    assert found.metadata["encoding"] == "windows-1251"
+
+
+def test_an_empty_page_has_no_text() -> None:
+    assert load_web_page(b"<html></html>").text.strip() == ""
+
+
+def test_warming_up_leaves_no_trace() -> None:
+    warm_up()
+    assert "sentence" not in load_web_page(WEB_PAGE.encode()).text
