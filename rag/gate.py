@@ -45,11 +45,11 @@ def judge(
     *,
     nearest: float,
     term_weights: Mapping[str, float],
-    known_terms: frozenset[str],
+    unknown_terms: frozenset[str],
 ) -> GateDecision:
     """Score a question against what was found for it."""
     total = sum(term_weights.values())
-    unknown = sum(w for term, w in term_weights.items() if term not in known_terms)
+    unknown = sum(term_weights[term] for term in unknown_terms)
     share = unknown / total if total else 0.0
     missing = _missing_names(question, passages)
     score = _NEAREST * nearest + _UNKNOWN * share + _MISSING_NAME * bool(missing) + _BIAS

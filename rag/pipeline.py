@@ -18,6 +18,7 @@ from rag.quotes import Quote, choose_quotes
 from rag.retriever import SearchableCollection, retrieve
 
 NUM_PASSAGES = 10
+_NEVER_A_TERM = " "  # the analyser gives letters and digits: this has the weight of what is absent
 
 
 class CitableCollection(SearchableCollection, Protocol):
@@ -57,16 +58,15 @@ class RetrievalPipeline:
             UnknownCollectionError: no collection has this name.
         """
         opened = self._open(collection)
-        terms = list(dict.fromkeys(analyse(query)))
-        weights = opened.term_weights(terms)
+        weights = opened.term_weights([*dict.fromkeys(analyse(query)), _NEVER_A_TERM])
+        absent = weights.pop(_NEVER_A_TERM)
         found = retrieve(query, opened, name=collection, embedder=self._embedder, k=NUM_PASSAGES)
-        known = frozenset(term for term in terms if opened.search_terms_known([term]))
         gate = judge(
             query,
             found.passages,
             nearest=found.nearest,
             term_weights=weights,
-            known_terms=known,
+            unknown_terms=frozenset(term for term, weight in weights.items() if weight >= absent),
         )
         quotes: list[Quote] = []
         if gate.is_near:
