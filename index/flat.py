@@ -1,7 +1,7 @@
 """Exact search over all vectors, on FAISS: the oracle, and the index of small collections.
 
-FAISS proposes rows in single precision, a few more than asked; their similarities are computed
-again in double precision, which decides. Not safe for threads; knows no database.
+FAISS compares all rows in single precision; those that may be among the nearest are compared again
+in double precision, which decides. Not safe for threads; knows no database.
 
 Letters: `n` vectors, `d` their width, `k` neighbours.
 """
@@ -84,20 +84,23 @@ class FlatBackend:
 
     def _candidates(self, query: Float[np.ndarray, " d"], k: int) -> Int64[np.ndarray, " m"]:
         """Return rows among which the k nearest surely are."""
-        set_threads(self._threads)
         x = query[None, :]
         x = unit_rows(x) if self.metric is Metric.COSINE else x.astype(np.float32)
-        num_asked = min(k + 1, len(self))
-        while True:
-            values, rows = self._rows.search(x, num_asked)
-            is_row = rows[0] >= 0  # FAISS pads with -1
-            near = values[0][is_row] * (-1.0 if self.metric is Metric.L2 else 1.0)
-            if num_asked == len(self) or len(near) < num_asked:
-                return rows[0][is_row]
-            kth = float(near[k - 1])
-            if float(near[-1]) < kth - self._slack(x, kth):
-                return rows[0][is_row]
-            num_asked = min(2 * num_asked, len(self))
+        near = self._nearness(np.ascontiguousarray(x))
+        kth = float(np.partition(near, len(near) - k)[-k])
+        return np.flatnonzero(near >= kth - self._slack(x, kth)).astype(np.int64)
+
+    def _nearness(self, x: Float32[np.ndarray, "1 d"]) -> Float32[np.ndarray, " n"]:
+        """Return how near each row is, in single precision.
+
+        These are the loops over all rows that FAISS uses inside; its `search` for a single query
+        compares a row at a time instead, which takes more than twice as long.
+        """
+        near = np.empty(len(self), np.float32)
+        is_l2 = self.metric is Metric.L2
+        loop = getattr(faiss, "fvec_L2sqr_ny" if is_l2 else "fvec_inner_products_ny")
+        loop(faiss.swig_ptr(near), faiss.swig_ptr(x), self._rows.get_xb(), self.dim, len(near))
+        return -near if is_l2 else near
 
     def _slack(self, x: Float32[np.ndarray, "1 d"], nearness: float) -> float:
         if self.metric is Metric.L2:
