@@ -1,4 +1,4 @@
-"""One stored collection: documents in SQL, found again by the vectors of their chunks.
+"""One stored collection: documents in SQL, found by the vectors and the words of their chunks.
 
 A write is one transaction. A search runs in one read transaction, with the index in memory brought
 to the same sequence number, so that its hits are all of one state of the collection.
@@ -6,7 +6,7 @@ to the same sequence number, so that its hits are all of one state of the collec
 Letters: `n` vectors, `d` their width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 
 from index.database import reading, writing
 from index.errors import EmbedderMismatchError, UnknownCollectionError, UnknownDocumentError
+from index.lexical import LexicalTable
 from index.live_index import CollectionKey, LiveIndex
 from index.new_rows import CheckedDocument, check_components, check_document, document_id_of
 from index.protocol import DocumentRecord, Hit, Item, NewDocument
@@ -28,7 +29,7 @@ _RECORD = [column for column in documents.c if column.name not in {"collection_i
 
 
 class StoredCollection:
-    """A named collection in a database; satisfies `index.protocol.Collection`.
+    """A named collection in a database; satisfies `Collection` and `LexicalIndex`.
 
     Safe for threads. Made by `CollectionStore.open`.
     """
@@ -40,6 +41,7 @@ class StoredCollection:
         self._key = key
         self._live = live
         self._texts = texts
+        self._lexical = LexicalTable(key.id)
 
     @property
     def name(self) -> str:
@@ -119,24 +121,33 @@ class StoredCollection:
             with self._live.lock:
                 connection = stack.enter_context(reading(self._database))
                 keys, scores = self._live.nearest(connection, query, k)
-            rows = self._chunk_rows(connection, keys.tolist())
-            texts = self._texts.read(
-                connection, {(row.document_id, row.text_sha256) for row in rows}
-            )
-        return [
-            Hit(
-                document_id=row.document_id,
-                uri=row.uri,
-                title=row.title,
-                start=row.start,
-                end=row.end,
-                text=texts[row.document_id].slice(row.start, row.end),
-                heading_path=tuple(row.heading_path),
-                score=score,
-                rank=rank,
-            )
-            for rank, (row, score) in enumerate(zip(rows, scores.tolist(), strict=True), start=1)
-        ]
+            return self._hits(connection, zip(keys.tolist(), scores.tolist(), strict=True))
+
+    def search_terms(self, query: str, k: int) -> list[Hit]:
+        """Return up to k chunks that share a term with the query, by BM25, best first.
+
+        Of a long query only the rarest terms count; see `index.lexical`.
+
+        Raises:
+            ValueError: `k` is below 1.
+            DamagedDocumentError: what is stored of a hit is not what was written.
+            UnknownCollectionError: the collection was deleted meanwhile.
+        """
+        if k < 1:
+            raise ValueError(f"k must be >= 1, got {k}")
+        with reading(self._database) as connection:
+            self._check_exists(connection)
+            return self._hits(connection, self._lexical.nearest(connection, query, k))
+
+    def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
+        """Return how rare each term is among the n chunks: ln(1 + (n - df + 0.5) / (df + 0.5)).
+
+        Raises:
+            UnknownCollectionError: the collection was deleted meanwhile.
+        """
+        with reading(self._database) as connection:
+            self._check_exists(connection)
+            return self._lexical.weights(connection, terms)
 
     def get(self, document_id: str) -> tuple[DocumentRecord, str]:
         """Return a document and its text.
@@ -188,6 +199,10 @@ class StoredCollection:
     def _records(self) -> Any:
         return select(*_RECORD).where(documents.c.collection_id == self._key.id)
 
+    def _check_exists(self, connection: Connection) -> None:
+        if not connection.scalar(select(collections.c.id).where(collections.c.id == self._key.id)):
+            raise UnknownCollectionError(f"collection {self.name!r} was deleted")
+
     def _next_seq(self, connection: Connection) -> int:
         seq = connection.scalar(
             update(collections)
@@ -200,6 +215,7 @@ class StoredCollection:
         return int(seq)
 
     def _delete(self, connection: Connection, document_ids: Sequence[str], seq: int) -> int:
+        self._lexical.remove(connection, document_ids)
         num_deleted = 0
         for i in range(0, len(document_ids), _BATCH):
             num_deleted += connection.execute(
@@ -241,7 +257,7 @@ class StoredCollection:
             return
         chunk_ids = connection.scalars(
             insert(chunks).returning(chunks.c.id, sort_by_parameter_order=True), new_chunks
-        )
+        ).all()
         blobs = (row.tobytes() for new in checked for row in new.vectors)
         connection.execute(
             insert(vectors).values(chunk_id=bindparam("chunk_id"), vector=bindparam("vector")),
@@ -250,6 +266,8 @@ class StoredCollection:
                 for chunk_id, blob in zip(chunk_ids, blobs, strict=True)
             ],
         )
+        terms = (terms for new in checked for terms in new.terms)
+        self._lexical.add(connection, zip(chunk_ids, terms, strict=True))
 
     def _document_row(self, new: CheckedDocument, record: DocumentRecord) -> dict[str, object]:
         return {
@@ -266,6 +284,26 @@ class StoredCollection:
             "metadata": dict(record.metadata),
             "text": new.data,
         }
+
+    def _hits(self, connection: Connection, scored: Iterable[tuple[int, float]]) -> list[Hit]:
+        """Return the hits of (chunk id, score) pairs in their order."""
+        scores = dict(scored)
+        rows = self._chunk_rows(connection, list(scores))
+        texts = self._texts.read(connection, {(row.document_id, row.text_sha256) for row in rows})
+        return [
+            Hit(
+                document_id=row.document_id,
+                uri=row.uri,
+                title=row.title,
+                start=row.start,
+                end=row.end,
+                text=texts[row.document_id].slice(row.start, row.end),
+                heading_path=tuple(row.heading_path),
+                score=scores[row.id],
+                rank=rank,
+            )
+            for rank, row in enumerate(rows, start=1)
+        ]
 
     @staticmethod
     def _chunk_rows(connection: Connection, chunk_ids: Sequence[int]) -> list[Any]:

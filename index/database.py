@@ -10,7 +10,7 @@ Knows no table.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import TypeDecorator
 
-from index.errors import DatabaseBusyError
+from index.errors import DatabaseBusyError, FullTextMissingError
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -62,6 +62,7 @@ def open_database(url: str | URL) -> Engine:
 
     Raises:
         ValueError: `url` names another kind of database or none on disk.
+        FullTextMissingError: this SQLite has no FTS5.
     """
     address = make_url(url)
     if address.get_backend_name() != "sqlite" or address.database in {None, "", ":memory:"}:
@@ -69,6 +70,8 @@ def open_database(url: str | URL) -> Engine:
             f"the database must be a file, sqlite:///PATH, got"
             f" {address.render_as_string(hide_password=True)!r}"
         )
+    with closing(sqlite3.connect(":memory:")) as scratch:
+        check_full_text(scratch)
     Path(str(address.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = create_engine(
         address, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=8, max_overflow=56
@@ -76,6 +79,17 @@ def open_database(url: str | URL) -> Engine:
     event.listen(database, "connect", _prepare)
     event.listen(database, "begin", _begin)
     return database
+
+
+def check_full_text(connection: sqlite3.Connection) -> None:
+    """Raise `FullTextMissingError` where a connection cannot make an FTS5 table."""
+    try:
+        connection.execute("CREATE VIRTUAL TABLE temp.full_text USING fts5(words)")
+    except sqlite3.DatabaseError as error:
+        raise FullTextMissingError(
+            f"SQLite {sqlite3.sqlite_version}, which this Python uses, was built without FTS5"
+            f" ({error}); use a Python whose sqlite3 module has it"
+        ) from error
 
 
 @contextmanager

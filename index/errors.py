@@ -7,6 +7,7 @@ IndexStoreError
 ├── EmbedderMismatchError     vectors of another embedder than the collection was made with
 ├── DamagedDocumentError      stored bytes no longer match their hash, span or width
 ├── DatabaseBusyError         another process kept the write lock for too long
+├── FullTextMissingError      Python's SQLite was built without FTS5
 └── SchemaVersionError        the database was written by a newer version of the program
 """
 
@@ -37,6 +38,10 @@ class DamagedDocumentError(IndexStoreError):
 
 class DatabaseBusyError(IndexStoreError):
     """Another process held the database's write lock for longer than we wait."""
+
+
+class FullTextMissingError(IndexStoreError):
+    """The SQLite of this Python cannot search for words."""
 
 
 class SchemaVersionError(IndexStoreError):

@@ -8,18 +8,28 @@ from datetime import datetime
 import numpy as np
 from jaxtyping import Float, Float32
 
+from index.analyser import analyse
 from index.protocol import DocumentRecord, Item, NewDocument
 
 # Squares of larger components overflow single precision, and with it the order of results.
 LARGEST_COMPONENT = 1e15
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkTerms:
+    """The terms of one chunk, separated by spaces: of its text, of its title and headings."""
+
+    body: str
+    heading: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CheckedDocument:
-    """A document that may be stored: its bytes and vectors as they will lie in the database."""
+    """A document that may be stored: bytes, terms and vectors as they will lie in the database."""
 
     document: NewDocument
     data: bytes
+    terms: tuple[ChunkTerms, ...]
     vectors: Float32[np.ndarray, "n d"]
 
     def record(self, document_id: str, created_at: datetime) -> DocumentRecord:
@@ -67,7 +77,18 @@ def check_document(document: NewDocument, *, dim: int) -> CheckedDocument:
             f" {dim}-dimensional vectors, but its vectors have the shape {vectors.shape}"
         )
     check_components(vectors, f"a vector of document {document.uri!r}")
-    return CheckedDocument(document=document, data=data, vectors=vectors.astype("<f4"))
+    terms = tuple(
+        chunk_terms(document.title, item.heading_path, data[item.start : item.end].decode())
+        for item in document.items
+    )
+    return CheckedDocument(document=document, data=data, terms=terms, vectors=vectors.astype("<f4"))
+
+
+def chunk_terms(title: str, heading_path: Sequence[str], text: str) -> ChunkTerms:
+    """Return the terms of a chunk's text, and those of the words that stand above it."""
+    return ChunkTerms(
+        body=" ".join(analyse(text)), heading=" ".join(analyse("\n".join([title, *heading_path])))
+    )
 
 
 def check_components(vectors: Float[np.ndarray, "..."], what: str) -> None:

@@ -131,3 +131,20 @@ class Collection(Protocol):
     def get(self, document_id: str) -> tuple[DocumentRecord, str]:
         """Return a document and its text; raises `UnknownDocumentError`."""
         ...
+
+
+@runtime_checkable
+class LexicalIndex(Protocol):
+    """The words of a collection's chunks. A term is what `index.analyser.analyse` makes of one."""
+
+    def search_terms(self, query: str, k: int) -> list[Hit]:
+        """Return up to k chunks that share a term with the query, by BM25, best first.
+
+        Scores are positive and comparable within one answer only; equals come in the order of
+        storing. A query without terms finds nothing.
+        """
+        ...
+
+    def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
+        """Return how rare each term is among the n chunks: ln(1 + (n - df + 0.5) / (df + 0.5))."""
+        ...

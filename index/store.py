@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
+from index.analyser import FINGERPRINT
 from index.collection import StoredCollection
 from index.database import reading, writing
 from index.errors import CollectionExistsError, UnknownCollectionError
+from index.lexical import LexicalTable
 from index.live_index import CollectionKey, LiveIndex
 from index.protocol import CollectionInfo, Metric
 from index.tables import chunks, collections, documents
@@ -66,18 +68,22 @@ class CollectionStore:
                 raise CollectionExistsError(
                     f"collection {name!r} exists already; choose another name or delete it first"
                 )
-            connection.execute(
-                insert(collections).values(
+            collection_id = connection.scalar(
+                insert(collections)
+                .values(
                     name=name,
                     embedder=embedder,
                     fingerprint=fingerprint,
                     dim=dim,
                     metric=metric.value,
+                    analyser=FINGERPRINT,
                     seq=0,
                     seq_deleted=0,
                     created_at=datetime.now(UTC),
                 )
+                .returning(collections.c.id)
             )
+            LexicalTable(int(collection_id or 0)).create(connection)
             return _info(connection, name)
 
     def info(self, name: str) -> CollectionInfo:
@@ -93,14 +99,16 @@ class CollectionStore:
             )
             if collection_id is None:
                 raise _unknown(connection, name)
+            LexicalTable(collection_id).drop(connection)
         with self._lock:
             self._live.pop(collection_id, None)
 
     def open(self, name: str) -> StoredCollection:
         """Return the collection of this name; raises `UnknownCollectionError`.
 
-        What is returned goes on seeing every write, and raises that error once the collection is
-        deleted, also when another takes its name.
+        Terms that were made by another version of the analyser are made anew first, from the
+        stored texts. What is returned goes on seeing every write, and raises that error once the
+        collection is deleted, also when another takes its name.
         """
         with reading(self._database) as connection:
             row = connection.execute(select(collections).where(collections.c.name == name)).first()
@@ -108,6 +116,8 @@ class CollectionStore:
                 raise _unknown(connection, name)
             # Another process may have deleted collections whose indexes we still hold.
             living = set(connection.scalars(select(collections.c.id)))
+        if row.analyser != FINGERPRINT:
+            self._renew_terms(row.id)
         key = CollectionKey(
             id=row.id,
             name=row.name,
@@ -121,6 +131,15 @@ class CollectionStore:
                 del self._live[dead]
             live = self._live.setdefault(key.id, LiveIndex(key, threads=self._threads))
         return StoredCollection(self._database, key, live, self._texts)
+
+    def _renew_terms(self, collection_id: int) -> None:
+        with writing(self._database) as connection:
+            # Another process may have renewed or deleted it since.
+            analyser = connection.scalar(
+                select(collections.c.analyser).where(collections.c.id == collection_id)
+            )
+            if analyser not in {None, FINGERPRINT}:
+                LexicalTable(collection_id).renew(connection)
 
     def list(self) -> builtins.list[CollectionInfo]:
         """Return all collections by name."""

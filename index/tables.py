@@ -4,6 +4,9 @@ The text of a document is stored once, as UTF-8 bytes beside their SHA-256; a ch
 of it. Every write to a collection raises its `seq`; chunks carry the `seq` that added them, and the
 collection the last `seq` that took chunks away, so that a reader catches up with what is new and
 looks for what is gone only when something is. Chunk ids are never used twice.
+
+`analyser` is the fingerprint of the analyser whose terms the collection's keyword index holds. That
+index is two virtual tables a collection, made and dropped with it; see `index.lexical`.
 """
 
 from sqlalchemy import (
@@ -32,6 +35,7 @@ collections = Table(
     Column("fingerprint", Text, nullable=False),
     Column("dim", Integer, nullable=False),
     Column("metric", Text, nullable=False),
+    Column("analyser", Text, nullable=False),
     Column("seq", Integer, nullable=False),
     Column("seq_deleted", Integer, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),

@@ -1,17 +1,36 @@
-"""A `Collection` in memory, and the contract that every `Collection` keeps."""
+"""A collection in memory, and the contract that every `Collection` keeps."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 import numpy as np
 import pytest
 from jaxtyping import Float
 
+from index.analyser import analyse
 from index.distance import similarities
 from index.errors import EmbedderMismatchError, UnknownDocumentError
-from index.new_rows import CheckedDocument, check_components, check_document, document_id_of
-from index.protocol import Collection, DocumentRecord, Hit, Item, Metric, NewDocument
+from index.lexical import HEADING_WEIGHT, inverse_frequency, rarest
+from index.new_rows import (
+    CheckedDocument,
+    ChunkTerms,
+    check_components,
+    check_document,
+    document_id_of,
+)
+from index.protocol import (
+    Collection,
+    DocumentRecord,
+    Hit,
+    Item,
+    LexicalIndex,
+    Metric,
+    NewDocument,
+)
 
 DIM = 7
 FINGERPRINT = "fingerprint-1"
@@ -23,8 +42,12 @@ class _Stored:
     checked: CheckedDocument
 
 
+class WordedCollection(Collection, LexicalIndex, Protocol):
+    """What a stored collection is: found by vectors and by words."""
+
+
 class MemoryCollection:
-    """A `Collection` that keeps its documents in a dictionary and compares with all of them."""
+    """A `WordedCollection` in a dictionary; compares with all that it holds."""
 
     def __init__(
         self,
@@ -95,21 +118,47 @@ class MemoryCollection:
                 strict=True,
             )
         ]
-        found.sort(key=lambda hit: -hit[0])  # stable: equals stay in the order of storing
+        return _best(found, k)
+
+    def search_terms(self, query: str, k: int) -> list[Hit]:
+        """Return up to k chunks that share a term with the query, by BM25, best first."""
+        if k < 1:
+            raise ValueError(f"k must be >= 1, got {k}")
+        rows = self._rows()
+        sizes = [len(terms.body.split()) + len(terms.heading.split()) for _, _, _, terms in rows]
+        counts = self._counts()
+        wanted = rarest({term: counts[term] for term in analyse(query) if counts[term]})
+        found = []
+        for (record, checked, item, terms), size in zip(rows, sizes, strict=True):
+            body, heading = Counter(terms.body.split()), Counter(terms.heading.split())
+            score = 0.0
+            for term in wanted:
+                tf = body[term] + HEADING_WEIGHT * heading[term]
+                idf = math.log((len(rows) - counts[term] + 0.5) / (counts[term] + 0.5))
+                length = size / (sum(sizes) / len(sizes))
+                score += max(idf, 1e-6) * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length))
+            if score:
+                found.append((score, record, checked, item))
+        return _best(found, k)
+
+    def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
+        """Return how rare each term is: ln(1 + (n - df + 0.5) / (df + 0.5))."""
+        counts, n = self._counts(), len(self._rows())
+        return {term: inverse_frequency(n, counts[term]) for term in terms}
+
+    def _rows(self) -> list[tuple[DocumentRecord, CheckedDocument, Item, ChunkTerms]]:
         return [
-            Hit(
-                document_id=record.id,
-                uri=record.uri,
-                title=record.title,
-                start=item.start,
-                end=item.end,
-                text=checked.data[item.start : item.end].decode(),
-                heading_path=item.heading_path,
-                score=score,
-                rank=rank,
-            )
-            for rank, (score, record, checked, item) in enumerate(found[:k], start=1)
+            (stored.record, stored.checked, item, terms)
+            for stored in self._stored.values()
+            for item, terms in zip(stored.checked.document.items, stored.checked.terms, strict=True)
         ]
+
+    def _counts(self) -> Counter[str]:
+        return Counter(
+            term
+            for *_, terms in self._rows()
+            for term in {*terms.body.split(), *terms.heading.split()}
+        )
 
     def get(self, document_id: str) -> tuple[DocumentRecord, str]:
         """Return a document and its text."""
@@ -120,6 +169,26 @@ class MemoryCollection:
         if document_id not in self._stored:
             raise UnknownDocumentError(f"collection {self.name!r} has no document {document_id!r}")
         return self._stored[document_id]
+
+
+def _best(found: list[tuple[float, DocumentRecord, CheckedDocument, Item]], k: int) -> list[Hit]:
+    """Return the hits of the k best scores; equals stay in the order of storing."""
+    return [
+        Hit(
+            document_id=record.id,
+            uri=record.uri,
+            title=record.title,
+            start=item.start,
+            end=item.end,
+            text=checked.data[item.start : item.end].decode(),
+            heading_path=item.heading_path,
+            score=score,
+            rank=rank,
+        )
+        for rank, (score, record, checked, item) in enumerate(
+            sorted(found, key=lambda row: -row[0])[:k], start=1
+        )
+    ]
 
 
 def store_text(

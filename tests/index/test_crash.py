@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from index import tables
-from index.database import open_database, reading
+from index.database import open_database, reading, writing
 from index.store import CollectionStore
 from index.testing import DIM, FINGERPRINT
 
@@ -75,5 +75,9 @@ def test_a_killed_writer_leaves_whole_documents_only(
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
             num_vectors = connection.scalar(select(func.count()).select_from(tables.vectors))
         assert num_vectors == 40 * len(sources)
+        with writing(reopened) as connection:
+            connection.execute(text("INSERT INTO lexical_1(lexical_1) VALUES ('integrity-check')"))
+            ids = connection.scalars(text("SELECT rowid FROM lexical_1 ORDER BY rowid")).all()
+            assert ids == connection.scalars(select(tables.chunks.c.id)).all()
     finally:
         reopened.dispose()

@@ -19,9 +19,16 @@ from index.errors import (
     UnknownCollectionError,
     UnknownDocumentError,
 )
-from index.protocol import Collection, Item, Metric, NewDocument
+from index.lexical_contract import LexicalIndexContract
+from index.protocol import Item, Metric, NewDocument
 from index.store import CollectionStore
-from index.testing import DIM, FINGERPRINT, CollectionContract, axis, store_text
+from index.testing import (
+    DIM,
+    FINGERPRINT,
+    CollectionContract,
+    axis,
+    store_text,
+)
 
 
 def new_collection(store: CollectionStore, name: str = "notes") -> StoredCollection:
@@ -64,9 +71,9 @@ def other(database_url: str, store: CollectionStore) -> Iterator[CollectionStore
     engine.dispose()
 
 
-class TestStoredCollection(CollectionContract):
+class TestStoredCollection(CollectionContract, LexicalIndexContract):
     @pytest.fixture
-    def collection(self, store: CollectionStore) -> Collection:
+    def collection(self, store: CollectionStore) -> StoredCollection:
         return new_collection(store)
 
 

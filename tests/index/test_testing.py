@@ -2,11 +2,11 @@
 
 import pytest
 
-from index.protocol import Collection
+from index.lexical_contract import LexicalIndexContract
 from index.testing import CollectionContract, MemoryCollection
 
 
-class TestMemoryCollection(CollectionContract):
+class TestMemoryCollection(CollectionContract, LexicalIndexContract):
     @pytest.fixture
-    def collection(self) -> Collection:
+    def collection(self) -> MemoryCollection:
         return MemoryCollection()

@@ -1,4 +1,8 @@
-"""The first tables: collections with their documents, chunks and vectors; conversations, events."""
+"""The first tables: collections with their documents, chunks and vectors; conversations, events.
+
+The keyword index of a collection is not here: its virtual tables come and go with the collection
+(`index.lexical`), and a downgrade finds them by the ids of the collections.
+"""
 
 from collections.abc import Sequence
 
@@ -19,6 +23,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them, the dependent ones first."""
+    for collection_id in op.get_bind().scalars(sa.text("SELECT id FROM collections")).all():
+        op.execute(f"DROP TABLE IF EXISTS lexical_{collection_id}_terms")
+        op.execute(f"DROP TABLE IF EXISTS lexical_{collection_id}")
     for name in ("events", "conversations", "vectors", "chunks", "documents", "collections"):
         op.drop_table(name)
 
@@ -32,6 +39,7 @@ def _create_collections() -> None:
         sa.Column("fingerprint", sa.Text, nullable=False),
         sa.Column("dim", sa.Integer, nullable=False),
         sa.Column("metric", sa.Text, nullable=False),
+        sa.Column("analyser", sa.Text, nullable=False),
         sa.Column("seq", sa.Integer, nullable=False),
         sa.Column("seq_deleted", sa.Integer, nullable=False),
         sa.Column("created_at", sa.DateTime, nullable=False),
