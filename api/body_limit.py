@@ -65,12 +65,15 @@ class _Counted:
         self._send = send
         self._is_over = False
         self._has_started = False
+        self._has_more = False
 
     async def serve(self, app: ASGIApp, scope: Scope, refusal: RequestError) -> None:
         with contextlib.suppress(_TooLongError):
             await app(scope, self.receive, self.send)
         if self._is_over and not self._has_started:
-            await _drain(self._receive)
+            # After the last piece there is nothing to wait for but the client's leaving.
+            if self._has_more:
+                await _drain(self._receive)
             await refusal.to_response()(scope, self._receive, self._send)
 
     async def receive(self) -> Message:
@@ -79,6 +82,7 @@ class _Counted:
             self._left -= len(message.get("body", b""))
             if self._left < 0:
                 self._is_over = True
+                self._has_more = message.get("more_body", False)
                 raise _TooLongError
         return message
 

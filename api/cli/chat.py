@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from api import bootstrap
 from api.application import Application, TurnPart
 from api.chat_answer import ExtensionModel
 from api.cli.desks import open_desk
@@ -88,6 +87,8 @@ def _preparing(
     settings: Settings, collection: str | None, conversation: str | None
 ) -> Callable[[Application, OnProgress], None]:
     def prepare(application: Application, on_progress: OnProgress) -> None:
+        from api import bootstrap  # noqa: PLC0415  # see `api.cli.desks.open_desk`
+
         if conversation is None and collection == settings.default_collection:
             bootstrap.index_language_topics(application, on_progress)
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from rich.console import Console
 
-from api import bootstrap
 from api.access import own_key
 from api.application import Application
 from api.cli.progress import OnProgress, progress_bars
@@ -36,6 +35,9 @@ def open_desk(
         finally:
             remote.close()
         return
+    # Here and not above: torch costs seconds that a running server saves us.
+    from api import bootstrap  # noqa: PLC0415
+
     # A log line in the middle of an answer helps nobody; what fails is told by the command.
     logging.getLogger().setLevel(logging.ERROR)
     with progress_bars(Console(stderr=True)) as on_progress:

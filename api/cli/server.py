@@ -14,7 +14,6 @@ import uvicorn
 from rich.console import Console
 from rich.text import Text
 
-from api import bootstrap
 from api.app import create_app
 from api.application import Application
 from api.cli.progress import OnProgress, progress_bars
@@ -130,6 +129,9 @@ class Service:
             raise self._error
 
     def _load(self) -> None:
+        # Here and not above: torch costs seconds, and a busy port can be told without it.
+        from api import bootstrap  # noqa: PLC0415
+
         try:
             with progress_bars(self._console) as show:
                 application = self._build(self._reporting(show))
@@ -143,6 +145,8 @@ class Service:
             self._server.should_exit = True
 
     def _build(self, on_progress: OnProgress) -> Application:
+        from api import bootstrap  # noqa: PLC0415
+
         bootstrap.prepare_models(self._settings, on_progress)
         application = bootstrap.build(self._settings, on_progress=on_progress)
         self._application = application

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,20 @@ def test_an_upload_has_a_limit_of_its_own(small: LiveServer, is_announced: bool)
     assert upload(600).status_code == 200  # over the limit of other bodies
     error = error_of(upload(1200), 413)
     assert "CAUSERIE_MAX_UPLOAD_BYTES" in error["message"]
+
+
+def test_a_last_piece_that_goes_over_the_limit_is_answered_at_once(small: LiveServer) -> None:
+    """The server used to wait for more of a body that had ended."""
+    began = time.monotonic()
+    response = httpx.post(
+        f"{small.address}/v1/collections",
+        content=iter([b"x" * 900, b"x" * 200]),
+        headers=JSON,
+        trust_env=False,
+        timeout=20,
+    )
+    error_of(response, 413)
+    assert time.monotonic() - began < 3
 
 
 def test_a_body_at_the_limit_is_read(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api import streaming
+from api.routes import completions
 from api.testing import wait_until
 from tests.api.conftest import LiveServer
 
@@ -52,8 +53,6 @@ def test_a_client_that_disconnects_stops_the_generation(live: LiveServer, stream
 def test_a_silent_model_is_covered_by_pings_and_noticed_when_the_client_goes(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from api.routes import completions
-
     monkeypatch.setattr(completions, "PING_S", 0.05)
     live.agent.delay_s = 0.3
     body = {

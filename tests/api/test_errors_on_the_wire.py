@@ -69,6 +69,7 @@ def test_every_error_of_the_caller_has_a_row() -> None:
         "DamagedDocumentError",
         "DialogError",
         "FetchError",
+        "FullTextMissingError",
         "IndexStoreError",
         "LLMError",
         "ModelStoreError",

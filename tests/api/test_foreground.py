@@ -1,8 +1,9 @@
 import threading
 import time
 
+import pytest
+
 from api.foreground import Foreground
-from api.testing import wait_until
 
 
 def test_waiting_ends_when_the_last_chat_does() -> None:
@@ -54,9 +55,6 @@ def test_tracked_work_holds_nothing_up() -> None:
 
 def test_a_failed_chat_no_longer_counts() -> None:
     foreground = Foreground()
-    try:
-        with foreground.busy():
-            raise RuntimeError
-    except RuntimeError:
-        pass
-    assert wait_until(lambda: foreground.num_busy == 0)
+    with pytest.raises(RuntimeError), foreground.busy():
+        raise RuntimeError
+    assert foreground.num_busy == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from api.testing import application_of_doubles
 from llm.errors import ContextOverflowError, EngineBusyError
@@ -106,25 +107,25 @@ def test_the_sdk_lists_the_models(sdk: openai.OpenAI) -> None:
 
 
 def test_errors_arrive_as_the_classes_of_the_sdk(sdk: openai.OpenAI, live: LiveServer) -> None:
-    hello = [{"role": "user", "content": "Hello?"}]
+    hello: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello?"}]
     with pytest.raises(openai.NotFoundError) as missing:
-        sdk.chat.completions.create(model="gpt-4", messages=hello)  # type: ignore[arg-type]
+        sdk.chat.completions.create(model="gpt-4", messages=hello)
     assert missing.value.code == "model_not_found"
     assert missing.value.param == "model"
     with pytest.raises(openai.BadRequestError) as bad:
-        sdk.chat.completions.create(model="scripted", messages=hello, n=2)  # type: ignore[arg-type]
+        sdk.chat.completions.create(model="scripted", messages=hello, n=2)
     assert bad.value.param == "n"
     live.agent.error = ContextOverflowError(num_tokens=9, limit=4)
     with pytest.raises(openai.BadRequestError) as long:
-        sdk.chat.completions.create(model="scripted", messages=hello)  # type: ignore[arg-type]
+        sdk.chat.completions.create(model="scripted", messages=hello)
     assert long.value.code == "context_length_exceeded"
     live.agent.error = EngineBusyError("8 requests are being answered; try again in a moment")
     with pytest.raises(openai.InternalServerError) as busy:
-        sdk.chat.completions.create(model="scripted", messages=hello)  # type: ignore[arg-type]
+        sdk.chat.completions.create(model="scripted", messages=hello)
     assert busy.value.status_code == 503
     live.agent.error, live.agent.num_words_before_error = RuntimeError("boom"), 1
     with pytest.raises(openai.APIError, match="server failed"):
-        list(sdk.chat.completions.create(model="scripted", messages=hello, stream=True))  # type: ignore[call-overload]
+        list(sdk.chat.completions.create(model="scripted", messages=hello, stream=True))
 
 
 def test_a_wrong_key_is_an_authentication_error(tmp_path: Path) -> None:

@@ -76,12 +76,8 @@ def test_a_terminal_means_key_value(root: logging.Logger) -> None:
 
 
 def test_a_traceback_follows_its_line() -> None:
-    try:
-        raise RuntimeError("boom")
-    except RuntimeError:
-        import sys
-
-        record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), sys.exc_info())
+    error = RuntimeError("boom")
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), (RuntimeError, error, None))
     text = KeyValueFormatter().format(record)
     assert text.splitlines()[0].endswith("failed")
     assert text.endswith("RuntimeError: boom")
