@@ -4,6 +4,7 @@ With `accept: text/event-stream` the progress comes as events. Whoever disconnec
 at the next batch; what was stored by then stays.
 """
 
+import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
@@ -23,6 +24,8 @@ from api.schemas import UploadList, UploadReport
 from api.streaming import DONE, PING, PING_S, Bridge, EventStream, stopped_when_gone, to_event
 from rag.ingest import FileReport, Progress
 from rag.source_files import upload_uri
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter()
 
@@ -215,8 +218,11 @@ async def _events(bridge: UploadBridge) -> AsyncGenerator[str]:
                 reports.append(item)
             else:
                 yield to_event(item)
-    except Exception as error:  # noqa: BLE001  # the status is sent: the error has to go into the stream
-        yield to_event(to_request_error(error).to_wire())
+    except Exception as error:  # the status is sent: the error has to go into the stream
+        answer = to_request_error(error)
+        if answer.status >= 500:
+            logger.exception("a streamed upload failed")
+        yield to_event(answer.to_wire())
         return
     if bridge.cancel.is_set():
         yield to_event(stopping().to_wire())

@@ -105,6 +105,25 @@ def test_an_upload_reports_its_progress_as_events(client: TestClient) -> None:
         assert set(event) == {"name", "phase", "done", "total"}
 
 
+def test_an_upload_that_crashes_says_so_in_its_stream_and_in_the_log(
+    client: TestClient,
+    application: Application,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise RuntimeError("the disk is on fire")
+
+    make(client)
+    monkeypatch.setattr(application.embedder, "encode", crash)
+    response = send(client, ("a.txt", b"The cat sleeps."), headers={"accept": "text/event-stream"})
+    last = read_events(response.text)[-1]
+    assert isinstance(last, dict)
+    assert last["error"]["code"] == "internal_error"
+    assert "fire" not in last["error"]["message"]
+    assert "fire" in caplog.text
+
+
 def test_a_file_of_a_folder_keeps_its_place_in_it(client: TestClient) -> None:
     make(client)
     reports = send(client, ("d/a/x.txt", b"One cat."), ("d/b/x.txt", b"Two cats.")).json()["data"]
