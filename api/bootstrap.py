@@ -22,8 +22,9 @@ from index.database import open_database
 from index.store import CollectionStore
 from llm.checkpoint import load_decoder
 from llm.embedding import load_text_encoder
-from llm.engine import Engine, set_threads
+from llm.engine import Engine
 from llm.model_store import ModelStore
+from llm.thread_count import fastest_decode_threads, set_threads
 from rag.ingest import Ingestor, Progress
 from rag.pipeline import RetrievalPipeline
 from rag.python_reference import count, language_topics, library_docstrings
@@ -68,11 +69,15 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     threads = set_threads(settings.threads)
     models = ModelStore(settings.home)
     report("loading the models", 0)
+    decoder = load_decoder(models.path(settings.chat_model))
+    decode_threads = settings.threads or fastest_decode_threads(decoder.model, threads)
+    logger.info("computing on %d threads, single tokens on %d", threads, decode_threads)
     engine = Engine(
-        load_decoder(models.path(settings.chat_model)),
+        decoder,
         name=settings.chat_model,
         context_size=settings.context_size,
         max_concurrent=settings.max_concurrent,
+        decode_threads=decode_threads,
     )
     report("loading the models", 1)
     embedder = load_text_encoder(

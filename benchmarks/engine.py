@@ -18,10 +18,11 @@ from benchmarks.report import Figure, write
 from llm.chat import Completion, Message
 from llm.checkpoint import load_decoder
 from llm.embedding import load_text_encoder
-from llm.engine import Engine, set_threads
+from llm.engine import Engine
 from llm.model_catalog import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDING_MODEL
 from llm.model_store import ModelStore
 from llm.sampling_params import SamplingParams
+from llm.thread_count import fastest_decode_threads, set_threads
 from rag.python_reference import language_topics
 
 PREFILL_TOKENS = 512
@@ -47,7 +48,10 @@ def measure(threads: int | None, rounds: int) -> tuple[list[Figure], int]:
     """Return the figures and the number of threads used."""
     used = set_threads(threads)
     store = ModelStore(load_settings().home)
-    engine = Engine(load_decoder(store.path(DEFAULT_CHAT_MODEL)), name=DEFAULT_CHAT_MODEL)
+    decoder = load_decoder(store.path(DEFAULT_CHAT_MODEL))
+    decode_threads = threads or fastest_decode_threads(decoder.model, used)
+    print(f"{used} threads, single tokens on {decode_threads}; fp32, {DEFAULT_CHAT_MODEL}\n")
+    engine = Engine(decoder, name=DEFAULT_CHAT_MODEL, decode_threads=decode_threads)
     encoder = load_text_encoder(store.path(DEFAULT_EMBEDDING_MODEL), name=DEFAULT_EMBEDDING_MODEL)
     passages = [document.text[:800] for document in language_topics()[:32]]
     prefill, decode, embed = [], [], []
@@ -90,7 +94,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None, metavar="FILE")
     arguments = parser.parse_args()
     figures, threads = measure(arguments.threads, arguments.rounds or (3 if arguments.quick else 9))
-    print(f"{threads} threads, fp32, {DEFAULT_CHAT_MODEL}\n")
     print("| what | median | slowest | fastest |\n|---|---|---|---|")
     for row in figures:
         low, high = row.spread or (row.value, row.value)

@@ -6,7 +6,6 @@ turn of the same chat. Cancellation is looked at between prefill chunks and betw
 nothing of HTTP, documents or dialogue.
 """
 
-import os
 import secrets
 import threading
 import time
@@ -26,22 +25,6 @@ from llm.kv_cache import KVCache, RecentCaches
 from llm.sampling_params import SamplingParams
 
 _PREFILL_CHUNK = 256
-
-
-def set_threads(threads: int | None) -> int:
-    """Let torch compute on so many threads (None: one a core) and return the number.
-
-    Raises:
-        ValueError: there are not so many cores, or none is asked for.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    wanted = threads or cores or 1
-    if not 1 <= wanted <= max(cores or 1, 1):
-        raise ValueError(
-            f"threads must be in [1, {cores}], the cores of this machine; got {wanted}"
-        )
-    torch.set_num_threads(wanted)
-    return wanted
 
 
 class Turns:
@@ -79,8 +62,9 @@ class Engine:
         name: str,
         context_size: int | None = None,
         max_concurrent: int = 8,
+        decode_threads: int | None = None,
     ) -> None:
-        """Take a loaded decoder.
+        """Take a loaded decoder; single tokens are computed on `decode_threads` (None: all).
 
         Raises:
             ValueError: `context_size` is not within what the model was made for.
@@ -100,6 +84,8 @@ class Engine:
         self._turns = Turns()
         self._recent = RecentCaches(self.context_size)
         self._max_concurrent = max_concurrent
+        self._threads = torch.get_num_threads()
+        self._decode_threads = decode_threads or self._threads
         self._slots = threading.Semaphore(max_concurrent)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
@@ -204,6 +190,7 @@ class Engine:
 
     def _forward(self, token_ids: list[int], kv_cache: KVCache) -> Tensor:
         with self._turns, torch.inference_mode():
+            torch.set_num_threads(self._threads if len(token_ids) > 1 else self._decode_threads)
             return self._model(torch.tensor([token_ids]), kv_cache, last_only=True)[0, -1]
 
     @staticmethod
