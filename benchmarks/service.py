@@ -1,13 +1,16 @@
 """The one place where a benchmark builds the real service: settings → agent over a fresh corpus."""
 
-import importlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import torch
+
+from api.application import Agent
+from api.bootstrap import build
+from api.settings import load_settings
 from rag.python_reference import language_topics, library_docstrings
 
 COLLECTION = "python"
@@ -17,7 +20,7 @@ COLLECTION = "python"
 class Service:
     """A `DialogAgent`, the collection to ask, and how many threads the engine uses."""
 
-    agent: Any
+    agent: Agent
     collection: str
     threads: int
 
@@ -28,12 +31,15 @@ def open_agent(scope: str) -> Iterator[Service]:
 
     The default models must be there already (`python -m api models pull`).
     """
-    bootstrap = importlib.import_module("api.bootstrap")
-    settings = importlib.import_module("api.settings")
     with tempfile.TemporaryDirectory(prefix="causerie-benchmark-") as state:
-        services = bootstrap.build(settings.load_settings(state=Path(state)))
-        documents = language_topics()
-        if scope == "all":
-            documents += library_docstrings()
-        services.ingestor.ingest_documents(documents, COLLECTION, total=len(documents))
-        yield Service(agent=services.agent, collection=COLLECTION, threads=services.threads)
+        services = build(load_settings(state=Path(state)))
+        try:
+            documents = language_topics()
+            if scope == "all":
+                documents += library_docstrings()
+            services.ingestor.ingest_documents(documents, COLLECTION, total=len(documents))
+            yield Service(
+                agent=services.agent, collection=COLLECTION, threads=torch.get_num_threads()
+            )
+        finally:
+            services.close()
