@@ -134,7 +134,12 @@ def index_language_topics(application: Application, on_progress: OnProgress | No
 
 
 def start_library_indexing(application: Application) -> None:
-    """Index the docstrings of the standard library in the background, giving way to chats."""
+    """Index the docstrings of the standard library in the background, giving way to chats.
+
+    Does nothing where the setting `index_library` is off.
+    """
+    if not application.settings.index_library:
+        return
     application.background.start(
         application.settings.default_collection,
         partial(library_docstrings, on_skip=_log_skip),

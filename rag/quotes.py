@@ -20,11 +20,12 @@ from rag.embedder import Embedder
 from rag.sentences import Sentence, split_sentences
 
 PASSAGE_WEIGHT = 0.3
-TERM_WEIGHT = 0.15
-INTRODUCTION_MALUS = 0.1  # "... proceeds as follows:" leads to the answer and is none
-MAX_QUOTES = 3
+TERM_WEIGHT = 0.2
+INTRODUCTION_MALUS = 0.05  # "... proceeds as follows:" leads to the answer and is none
+MAX_QUOTES = 4
+_MAX_OF_ONE_DOCUMENT = 3  # the last one may come from where a near miss would be mended
 # A further sentence must come this near to the best one to be worth reading.
-_MARGIN = 0.2
+_MARGIN = 0.3
 _USUAL_NUM_TERMS = 16
 _SATURATION = 1.2
 _LENGTH_SHARE = 0.75
@@ -88,9 +89,17 @@ def choose_quotes(
     for quote in quotes:
         if len(chosen) == MAX_QUOTES or quote.score < quotes[0].score - _MARGIN:
             break
-        if all(quote.sentence.text != other.sentence.text for other in chosen):
+        if _is_wanted(quote, chosen):
             chosen.append(quote)
     return _in_reading_order(chosen)
+
+
+def _is_wanted(quote: Quote, chosen: Sequence[Quote]) -> bool:
+    if any(quote.sentence.text == other.sentence.text for other in chosen):
+        return False
+    document = quote.passage.document_id
+    of_it = sum(other.passage.document_id == document for other in chosen)
+    return of_it < _MAX_OF_ONE_DOCUMENT
 
 
 def _in_reading_order(quotes: Sequence[Quote]) -> list[Quote]:
