@@ -21,7 +21,7 @@ _ABBREVIATIONS = re.compile(
 _WORD = re.compile(r"[A-Za-z][A-Za-z\u2019'-]+")
 _UNDERLINE = re.compile(r"[=*\-~^#\"+]{3,}\s*$")
 _CODE = re.compile(r"^\s*(?:>>>|\.\.\.\s|[\w.]+\s*=\s|def |class |import |from \w+ import|@\w)|::=")
-_TERMINAL = re.compile(r"[.!?:][\"'\u201d\u2019)\]*_`]*$")
+_TERMINAL = re.compile(r"(?<!\.\.)[.!?:][\"'\u201d\u2019)\]*_`]*$")
 _MIN_WORDS = 4
 _MAX_LEAD = 120
 _MIN_WORD_SHARE = 0.45
