@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Iterator
 
 import httpx
 import openai
@@ -16,8 +17,9 @@ QUESTION = "How are default parameter values evaluated?"
 
 
 @pytest.fixture
-def http(live_server: LiveService) -> httpx.Client:
-    return httpx.Client(base_url=live_server.url, timeout=120)
+def http(live_server: LiveService) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=live_server.url, timeout=120) as client:
+        yield client
 
 
 def new_conversation(http: httpx.Client) -> str:
@@ -117,11 +119,11 @@ def test_conversations_survive_a_kill_and_nothing_is_indexed_again(
     chunks = http.get("/v1/collections/python").json()["num_chunks"]
     live_server.end(signal.SIGKILL)
     assert live_server.start() < 60
-    again = httpx.Client(base_url=live_server.url, timeout=120)
-    assert again.get("/v1/collections/python").json()["num_chunks"] == chunks
-    messages = again.get(f"/v1/conversations/{conversation}").json()["messages"]
-    assert [message["role"] for message in messages] == ["user", "assistant"]
-    assert messages[1]["content"] == said
-    follow_up = ask(again, conversation, "And when is that?")
-    assert follow_up["causerie"]["citations"]  # type: ignore[index]
-    assert len(again.get(f"/v1/conversations/{conversation}").json()["messages"]) == 4
+    with httpx.Client(base_url=live_server.url, timeout=120) as again:
+        assert again.get("/v1/collections/python").json()["num_chunks"] == chunks
+        messages = again.get(f"/v1/conversations/{conversation}").json()["messages"]
+        assert [message["role"] for message in messages] == ["user", "assistant"]
+        assert messages[1]["content"] == said
+        follow_up = ask(again, conversation, "And when is that?")
+        assert follow_up["causerie"]["citations"]  # type: ignore[index]
+        assert len(again.get(f"/v1/conversations/{conversation}").json()["messages"]) == 4
