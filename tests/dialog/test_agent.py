@@ -164,9 +164,10 @@ def test_a_stored_conversation_is_remembered_with_its_evidence_unchanged() -> No
 def test_a_follow_up_is_searched_with_the_question_before_it() -> None:
     house = House(["x", "y"])
     conversation = house.conversation()
-    house.ask("Do ferns like shade and damp soil?", conversation)
-    reply = house.ask("And why do they?", conversation)
+    house.ask("Roses need much sun, and ferns like shade and damp soil?", conversation)
+    reply = house.ask("Why?", conversation)
     assert reply.citations[0].uri == "garden"
+    assert House([]).ask("Why?", collection="house").abstained
 
 
 def test_early_turns_leave_the_window_and_the_reply_says_so() -> None:
