@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rag.testing import EmbedderContract
 
 from llm.embedding import SentenceTransformerEncoder, TextEncoder, load_text_encoder
 from llm.model_store import ModelStore
 from rag.embedder import Embedder
+from rag.testing import EmbedderContract
 
 pytestmark = [
     pytest.mark.weights,

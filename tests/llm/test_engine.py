@@ -1,10 +1,12 @@
 import threading
 
 import pytest
+from torch import Tensor
 
 from llm.chat import ChatModel, Completion, Message, TextDelta
 from llm.engine import Engine
 from llm.errors import ContextOverflowError, EngineBusyError
+from llm.kv_cache import KVCache
 from llm.sampling_params import SamplingParams
 from llm.testing import ChatModelContract
 from tests.llm.tiny_model import tiny_decoder
@@ -116,16 +118,22 @@ def test_the_next_turn_computes_only_its_new_tokens(monkeypatch: pytest.MonkeyPa
     engine = Engine(tiny_decoder(), name="tiny")
     computed: list[int] = []
     forward = engine._forward
-    monkeypatch.setattr(
-        engine, "_forward", lambda ids, cache: computed.append(len(ids)) or forward(ids, cache)
-    )
+
+    def counting(token_ids: list[int], kv_cache: KVCache) -> Tensor:
+        computed.append(len(token_ids))
+        return forward(token_ids, kv_cache)
+
+    monkeypatch.setattr(engine, "_forward", counting)
     params = SamplingParams(temperature=1.0, max_tokens=4, seed=3)
     first = text_of(engine, params)
     computed.clear()
     chat = [*HELLO, Message(role="assistant", content=first), Message(role="user", content="Go.")]
     fresh = Engine(tiny_decoder(), name="tiny")
     wanted = list(fresh.stream(chat, params))[-1]
-    assert list(engine.stream(chat, params))[-1].text == wanted.text  # type: ignore[union-attr]
+    assert isinstance(wanted, Completion)
+    again = list(engine.stream(chat, params))[-1]
+    assert isinstance(again, Completion)
+    assert again.text == wanted.text
     assert sum(computed) < engine.count_tokens(chat) - engine.count_tokens(HELLO) + 8
 
 
