@@ -26,7 +26,7 @@ request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
 
 _ACCEPTABLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # They log every request, or every byte, themselves.
-_QUIET: Final = ("httpx", "httpcore", "uvicorn.access", "multipart", "python_multipart")
+_QUIET: Final = ("alembic", "httpx", "httpcore", "uvicorn.access", "multipart", "python_multipart")
 
 
 class TelemetryMiddleware:

@@ -16,6 +16,7 @@ from dialog.grounded_answer import (
     OWN_WORDS_LABEL,
     OWN_WORDS_TOKENS,
     abstention,
+    is_hopeless,
     marked_sentences,
     own_words,
 )
@@ -47,6 +48,17 @@ class _Spoken:
     def say(self, text: str) -> TextDelta:
         self.text += text
         return TextDelta(text=text)
+
+
+class _LinkedEvent(threading.Event):
+    """An event that also counts as set where another one is."""
+
+    def __init__(self, other: threading.Event) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._other.is_set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +193,8 @@ class DialogAgent:
     ) -> Iterator[TurnPart]:
         """Say the quotes while the model drafts, then its own words if the quotes bear them out.
 
-        The first sentence goes out at once, the others in step with the model's tokens.
+        The first sentence goes out at once, the others in step with the model's tokens. A draft that
+        the quotes can no longer bear out is given up.
         """
         pieces = marked_sentences(evidence.quotes)
         waiting = [(word, piece.number) for piece in pieces[1:] for word in _words(piece.text)]
@@ -193,9 +206,12 @@ class DialogAgent:
             stop=(*request.params.stop, "\n"),
         )
         draft = ""
-        for part in self._model.stream(window.messages, params, cancel=cancel):
+        given_up = _LinkedEvent(cancel)
+        for part in self._model.stream(window.messages, params, cancel=given_up):
             if isinstance(part, TextDelta):
                 draft += part.text
+                if is_hopeless(draft, evidence.quotes):
+                    given_up.set()
                 if waiting:
                     word, number = waiting.pop(0)
                     spoken.marks.add(number)

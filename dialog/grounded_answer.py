@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rag.document import Passage
 from rag.quotes import Quote
-from rag.verify import adds_something, is_borne_out
+from rag.verify import adds_something, is_borne_out, may_be_borne_out
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 _OPENING = re.compile(
@@ -60,12 +60,24 @@ def _stand_together(first: Quote, second: Quote) -> bool:
 def own_words(draft: str, quotes: Sequence[Quote], question: str) -> str:
     """Return the first sentence of a draft if the quotes bear it out and it adds something."""
     said = [quote.sentence.text for quote in quotes]
-    first = _SENTENCE_END.split(_OPENING.sub("", draft.strip()), maxsplit=1)[0].strip()
+    first = _first_sentence(draft)
     if not first.endswith((".", "!", "?")):
         return ""  # cut off in the middle by the token limit
     if not (is_borne_out(first, said) and adds_something(first, said, question)):
         return ""
     return first[0].upper() + first[1:]
+
+
+def is_hopeless(draft: str, quotes: Sequence[Quote]) -> bool:
+    """Tell whether nothing that comes after this beginning of a draft could be shown."""
+    beginning = _SENTENCE_END.split(_OPENING.sub("", draft.lstrip()), maxsplit=1)
+    if len(beginning) > 1:
+        return True  # only the first sentence is ever shown
+    return not may_be_borne_out(beginning[0], [quote.sentence.text for quote in quotes])
+
+
+def _first_sentence(draft: str) -> str:
+    return _SENTENCE_END.split(_OPENING.sub("", draft.strip()), maxsplit=1)[0].strip()
 
 
 def abstention(collection: str, passages: Sequence[Passage]) -> str:

@@ -21,7 +21,7 @@ from llm.encoder import BertEncoder, mean_pool
 from llm.errors import CheckpointError, UnsupportedModelError
 from llm.tokenizer import raw_tokenizer
 
-_BATCH_TOKENS = 4096
+_BATCH_TOKENS = 1024
 _FIRST_BYTES = 1 << 20
 
 

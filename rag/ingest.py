@@ -134,7 +134,7 @@ class Ingestor:
             paths: files and folders; of folders every readable file, recursively.
             collection: its name; created when missing.
             on_progress: told of every step.
-            pause: called before every batch of at most 16 texts; may block.
+            pause: called before every batch of at most 8 texts; may block.
             cancel: once set, the run ends after the current batch; what is not stored by then is
                 reported as skipped.
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from rag.embedder import Embedder
 
-MAX_BATCH = 16
+MAX_BATCH = 8
 _WINDOW = 128  # texts that are sorted by length before they are cut into batches
 
 

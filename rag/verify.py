@@ -31,6 +31,15 @@ def is_borne_out(sentence: str, quotes: Sequence[str]) -> bool:
     return any(_bears_out(sentence, terms, quote) for quote in quotes)
 
 
+def may_be_borne_out(beginning: str, quotes: Sequence[str]) -> bool:
+    """Tell whether a sentence that begins so can still pass; its last word may be unfinished.
+
+    Where this is false, `is_borne_out` is false for every continuation: a draft can be given up.
+    """
+    terms = set(analyse(beginning.rpartition(" ")[0]))
+    return any(terms <= set(analyse(quote)) for quote in quotes)
+
+
 def _bears_out(sentence: str, terms: Sequence[str], quote: str) -> bool:
     plain = quote.lower()
     if any(item.strip("`.,").lower() not in plain for item in _HARD.findall(sentence)):

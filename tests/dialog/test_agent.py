@@ -120,6 +120,13 @@ def test_its_own_words_are_shown_only_where_a_quote_bears_them_out() -> None:
     assert "pounds" not in invented.ask(KETTLE, collection="house").text
 
 
+def test_a_hopeless_draft_costs_few_tokens() -> None:
+    reply = House(["The answer is " + "la " * 40]).ask(KETTLE, collection="house")
+    assert reply.usage.completion_tokens < 8
+    assert reply.finish_reason == "stop"
+    assert "[1]" in reply.text
+
+
 def test_where_nothing_is_near_the_answer_says_so_and_the_model_is_not_asked() -> None:
     house = House(["Paris."])
     reply = house.ask("Who painted Guernica?", collection="house")

@@ -1,6 +1,6 @@
 import pytest
 
-from rag.verify import adds_something, is_borne_out
+from rag.verify import adds_something, is_borne_out, may_be_borne_out
 
 QUOTES = [
     'The "with" statement guarantees that if the "__enter__()" method returns without an error,'
@@ -46,3 +46,11 @@ def test_a_copy_of_a_quote_or_of_the_question_adds_nothing() -> None:
     assert adds_something(
         "Evaluated left to right, when the function definition executes.", QUOTES, question
     )
+
+
+def test_a_draft_is_given_up_at_its_first_foreign_word_and_not_before() -> None:
+    good = "Parameter values are evaluated left to right when the definition is executed."
+    assert all(may_be_borne_out(good[:i], QUOTES) for i in range(len(good) + 1))
+    bad = "Parameter values are painted left to right."
+    assert may_be_borne_out("Parameter values are paint", QUOTES)
+    assert not may_be_borne_out(bad, QUOTES)
