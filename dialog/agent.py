@@ -193,8 +193,8 @@ class DialogAgent:
     ) -> Iterator[TurnPart]:
         """Say the quotes while the model drafts, then its own words if the quotes bear them out.
 
-        The first sentence goes out at once, the others in step with the model's tokens. A draft that
-        the quotes can no longer bear out is given up.
+        The first sentence goes out at once, the others in step with the model's tokens. A draft
+        that the quotes can no longer bear out is given up.
         """
         pieces = marked_sentences(evidence.quotes)
         waiting = [(word, piece.number) for piece in pieces[1:] for word in _words(piece.text)]

@@ -21,6 +21,7 @@ _OPENING = re.compile(
 OWN_WORDS_TOKENS = 56
 OWN_WORDS_LABEL = "In other words: "
 _MAX_TITLES = 3
+_OPENING_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ def own_words(draft: str, quotes: Sequence[Quote], question: str) -> str:
 
 def is_hopeless(draft: str, quotes: Sequence[Quote]) -> bool:
     """Tell whether nothing that comes after this beginning of a draft could be shown."""
+    if len(draft.split()) <= _OPENING_WORDS:
+        return False  # it may still be an opening such as "According to the evidence"
     beginning = _SENTENCE_END.split(_OPENING.sub("", draft.lstrip()), maxsplit=1)
     if len(beginning) > 1:
         return True  # only the first sentence is ever shown

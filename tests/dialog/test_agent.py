@@ -122,7 +122,7 @@ def test_its_own_words_are_shown_only_where_a_quote_bears_them_out() -> None:
 
 def test_a_hopeless_draft_costs_few_tokens() -> None:
     reply = House(["The answer is " + "la " * 40]).ask(KETTLE, collection="house")
-    assert reply.usage.completion_tokens < 8
+    assert reply.usage.completion_tokens < 9
     assert reply.finish_reason == "stop"
     assert "[1]" in reply.text
 
