@@ -4,7 +4,7 @@
 #   docker build --tag causerie .
 #
 # On Linux torch's default wheel is the CUDA build. For the much smaller CPU one pass the address of
-# torch's CPU wheels: --build-arg PIP_EXTRA_INDEX_URL=... (README.md, "Installation").
+# torch's CPU wheels: --build-arg PIP_EXTRA_INDEX_URL=... (README.md, "Two commands").
 FROM python:3.11-slim
 
 # g++ compiles hnswlib; without it HNSW runs on FAISS.

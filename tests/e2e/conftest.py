@@ -22,6 +22,7 @@ class LiveService:
     """One server process over one state folder; can be stopped, killed and started again."""
 
     def __init__(self, home: Path, state: Path) -> None:
+        self.home = home
         self.state = state
         self.url = ""
         self._environment = {
