@@ -178,4 +178,5 @@ def test_every_setting_stands_in_the_docs() -> None:
     for name, field in Settings.model_fields.items():
         assert f"| `CAUSERIE_{name.upper()}` |" in text
         if isinstance(field.default, str | int) and field.default_factory is None:
-            assert f"`{field.default}`" in text
+            shown = "true" if field.default is True else field.default
+            assert f"`{shown}`" in text
