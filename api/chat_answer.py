@@ -63,7 +63,8 @@ class TimingsModel(BaseModel):
     @classmethod
     def from_timings(cls, timings: Timings, usage: Usage) -> Self:
         """Return what is shown of a turn's timings."""
-        speed = usage.completion_tokens / timings.decode_s if timings.decode_s > 0 else 0.0
+        num_tokens = timings.decoded_tokens or usage.completion_tokens
+        speed = num_tokens / timings.decode_s if timings.decode_s > 0 else 0.0
         return cls(
             retrieval_s=round(timings.retrieval_s, 4),
             prefill_s=round(timings.prefill_s, 4),

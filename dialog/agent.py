@@ -19,18 +19,22 @@ from dialog.grounded_answer import (
     is_hopeless,
     marked_sentences,
     own_words,
+    within_bounds,
 )
 from dialog.reply import EvidenceFound, Reply, Timings, TurnRequest
 from dialog.session import SessionStore
 from dialog.state import DialogState, Turn, replay
+from dialog.turn_queue import TurnQueue
 from dialog.window import Window, fit
 from llm.chat import ChatModel, Completion, FinishReason, Message, TextDelta, Usage
+from llm.sampling_params import SamplingParams
 from rag.pipeline import Evidence, RetrievalPipeline
-from rag.prompt import INSTRUCTION, pack
+from rag.prompt import EVIDENCE_TOKENS, INSTRUCTION, pack
 from rag.query import standalone_query
 
 TurnPart = EvidenceFound | TextDelta | Reply
 
+_EVIDENCE_HEADINGS = 16  # tokens of "Evidence:" and "Question:" around what is packed
 _GROUNDED = Message(role="system", content=INSTRUCTION)
 
 
@@ -45,8 +49,10 @@ class _Spoken:
     retrieval_s: float = 0.0
     marks: set[int] = field(default_factory=set)
 
-    def say(self, text: str) -> TextDelta:
+    def say(self, text: str, mark: int | None = None) -> TextDelta:
         self.text += text
+        if mark is not None:
+            self.marks.add(mark)
         return TextDelta(text=text)
 
 
@@ -86,6 +92,7 @@ class DialogAgent:
         self._retrieval = retrieval
         self._sessions = sessions
         self._max_tokens = max_tokens
+        self._queue = TurnQueue()
 
     def respond(self, request: TurnRequest, *, cancel: threading.Event | None = None) -> Reply:
         """Answer one message; see `stream`."""
@@ -108,12 +115,13 @@ class DialogAgent:
             ConcurrentTurnError: another turn of the conversation ended in the meantime.
         """
         cancel = cancel or threading.Event()
-        spoken = _Spoken(started=time.perf_counter())
-        history = self._history(request)
-        if history.collection is None:
-            yield from self._plain(request, history, spoken, cancel)
-        else:
-            yield from self._grounded(request, history, history.collection, spoken, cancel)
+        with self._queue.turn(request.conversation_id, cancel):
+            spoken = _Spoken(started=time.perf_counter())
+            history = self._history(request)
+            if history.collection is None:
+                yield from self._plain(request, history, spoken, cancel)
+            else:
+                yield from self._grounded(request, history, history.collection, spoken, cancel)
 
     def _history(self, request: TurnRequest) -> _History:
         *before, _ = request.messages
@@ -151,13 +159,10 @@ class DialogAgent:
         spoken: _Spoken,
         cancel: threading.Event,
     ) -> Iterator[TurnPart]:
-        question = request.messages[-1].content
-        self._fit(
-            history.system,
-            _History(system=(), turns=(), collection=None),
-            request.messages[-1],
-            OWN_WORDS_TOKENS,
-        )
+        message = request.messages[-1]
+        question = message.content
+        system = (_GROUNDED, *history.system)
+        room = self._room_beside(system, message)
         query = standalone_query(question, [turn.question for turn in history.turns])
         evidence = self._retrieval.find(query, collection)
         spoken.retrieval_s = time.perf_counter() - spoken.started
@@ -170,16 +175,10 @@ class DialogAgent:
         prompt = pack(
             question,
             evidence.quotes,
-            count_tokens=lambda text: self._model.count_tokens(
-                [Message(role="user", content=text)]
-            ),
-        ).text
-        window = self._fit(
-            (_GROUNDED, *history.system),
-            history,
-            Message(role="user", content=prompt),
-            OWN_WORDS_TOKENS,
+            count_tokens=self._text_tokens,
+            budget=min(EVIDENCE_TOKENS, room),
         )
+        window = self._fit(system, history, Message(role="user", content=prompt), OWN_WORDS_TOKENS)
         yield from self._speak(request, evidence, window, spoken, cancel)
         yield self._finish(request, history, spoken, window, prompt, evidence)
 
@@ -196,15 +195,20 @@ class DialogAgent:
         The first sentence goes out at once, the others in step with the model's tokens. A draft
         that the quotes can no longer bear out is given up.
         """
-        pieces = marked_sentences(evidence.quotes)
-        waiting = [(word, piece.number) for piece in pieces[1:] for word in _words(piece.text)]
-        yield spoken.say(pieces[0].text)
-        spoken.marks.add(pieces[0].number)
-        params = replace(
-            request.params,
-            max_tokens=min(request.params.max_tokens or OWN_WORDS_TOKENS, OWN_WORDS_TOKENS),
-            stop=(*request.params.stop, "\n"),
+        pieces, cut_by = within_bounds(
+            marked_sentences(evidence.quotes),
+            max_tokens=request.params.max_tokens or self._max_tokens,
+            stop=request.params.stop,
+            count_tokens=self._text_tokens,
         )
+        yield spoken.say(pieces[0].text, pieces[0].number)
+        if cut_by is not None:
+            spoken.finish_reason = cut_by
+            for piece in pieces[1:]:
+                yield spoken.say(piece.text, piece.number)
+            return
+        waiting = [(word, piece.number) for piece in pieces[1:] for word in _words(piece.text)]
+        params = replace(request.params, max_tokens=OWN_WORDS_TOKENS, stop=("\n",))
         draft = ""
         given_up = _LinkedEvent(cancel)
         for part in self._model.stream(window.messages, params, cancel=given_up):
@@ -213,20 +217,39 @@ class DialogAgent:
                 if is_hopeless(draft, evidence.quotes):
                     given_up.set()
                 if waiting:
-                    word, number = waiting.pop(0)
-                    spoken.marks.add(number)
-                    yield spoken.say(word)
+                    yield spoken.say(*waiting.pop(0))
             else:
                 spoken.completion = part
         if cancel.is_set():
             spoken.finish_reason = "cancelled"
             return
-        if waiting:
-            spoken.marks.update(number for _, number in waiting)
-            yield spoken.say("".join(word for word, _ in waiting))
+        for word, number in waiting:
+            yield spoken.say(word, number)
         own = own_words(draft, evidence.quotes, request.messages[-1].content)
-        if own:
-            yield spoken.say(f"\n\n{OWN_WORDS_LABEL}{own}")
+        addition = f"\n\n{OWN_WORDS_LABEL}{own}"
+        if own and self._is_within_bounds(spoken.text + addition, request.params):
+            yield spoken.say(addition)
+
+    def _is_within_bounds(self, text: str, params: SamplingParams) -> bool:
+        if any(stop in text for stop in params.stop):
+            return False
+        return self._text_tokens(text) <= (params.max_tokens or self._max_tokens)
+
+    def _text_tokens(self, text: str) -> int:
+        """Return the tokens of a text alone, without the template around it."""
+        empty, full = (
+            self._model.count_tokens([Message(role="assistant", content=content)])
+            for content in ("", text)
+        )
+        return full - empty
+
+    def _room_beside(self, system: Sequence[Message], message: Message) -> int:
+        """Return how many tokens of evidence fit beside a message; raises if it does not itself."""
+        none = _History(system=(), turns=(), collection=None)
+        window = self._fit(system, none, message, OWN_WORDS_TOKENS)
+        taken = self._model.count_tokens(window.messages)
+        limit = self._model.context_size - min(OWN_WORDS_TOKENS, self._model.context_size // 2)
+        return max(0, limit - taken - _EVIDENCE_HEADINGS)
 
     def _fit(
         self, system: Sequence[Message], history: _History, last: Message, reserve: int
@@ -246,17 +269,24 @@ class DialogAgent:
     ) -> Reply:
         completion = spoken.completion
         cited = evidence.citations if evidence is not None else ()
+        usage = completion.usage if completion else Usage(prompt_tokens=0, completion_tokens=0)
+        decoded = usage.completion_tokens
+        if evidence is not None:  # what is sent is mostly quoted, not decoded
+            usage = replace(usage, completion_tokens=self._text_tokens(spoken.text))
         dropped = window.dropped_turns
         reply = Reply(
             text=spoken.text,
-            citations=tuple(c for c in cited if c.id in spoken.marks),
+            citations=tuple(
+                c for c in cited if f"[{c.id}]" in spoken.text and c.id in spoken.marks
+            ),
             finish_reason=spoken.finish_reason,
-            usage=completion.usage if completion else Usage(prompt_tokens=0, completion_tokens=0),
+            usage=usage,
             timings=Timings(
                 retrieval_s=spoken.retrieval_s,
                 prefill_s=completion.prefill_s if completion else 0.0,
                 decode_s=completion.decode_s if completion else 0.0,
                 total_s=time.perf_counter() - spoken.started,
+                decoded_tokens=decoded,
             ),
             seed=completion.seed if completion else request.params.seed or 0,
             abstained=evidence is not None and not evidence.is_near,

@@ -5,9 +5,10 @@ its own words is shown only where the quoted sentences bear it out.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+from llm.chat import FinishReason
 from rag.document import Passage
 from rag.quotes import Quote
 from rag.verify import adds_something, is_borne_out, may_be_borne_out
@@ -48,6 +49,43 @@ def marked_sentences(quotes: Sequence[Quote]) -> list[MarkedSentence]:
         )
         before = quote
     return pieces
+
+
+def within_bounds(
+    pieces: Sequence[MarkedSentence],
+    *,
+    max_tokens: int,
+    stop: Sequence[str],
+    count_tokens: Callable[[str], int],
+) -> tuple[list[MarkedSentence], FinishReason | None]:
+    """Return the pieces that a request's bounds allow, and which bound cut them (None: none did).
+
+    Sentences are given whole: the first always, a further one while the answer stays within
+    `max_tokens`. A stop string cuts the text before it, wherever it stands.
+    """
+    kept: list[MarkedSentence] = []
+    text = ""
+    cut_by: FinishReason | None = None
+    for piece in pieces:
+        if kept and count_tokens(text + piece.text) > max_tokens:
+            cut_by = "length"
+            break
+        kept.append(piece)
+        text += piece.text
+    at = min((i for s in stop if (i := text.find(s)) >= 0), default=len(text))
+    if at == len(text):
+        return kept, cut_by
+    return _up_to(kept, at), "stop"
+
+
+def _up_to(pieces: Sequence[MarkedSentence], num_chars: int) -> list[MarkedSentence]:
+    cut = []
+    for piece in pieces:
+        cut.append(replace(piece, text=piece.text[:num_chars]))
+        num_chars -= len(piece.text)
+        if num_chars <= 0:
+            break
+    return cut
 
 
 def _stand_together(first: Quote, second: Quote) -> bool:

@@ -41,12 +41,13 @@ class TurnRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Wall-clock seconds of the parts of a turn."""
+    """Wall-clock seconds of the parts of a turn; `decode_s` was spent on `decoded_tokens`."""
 
     retrieval_s: float = 0.0
     prefill_s: float = 0.0
     decode_s: float = 0.0
     total_s: float = 0.0
+    decoded_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Which turns a prompt holds: the newest that fit, dropped in batches.
 
-When the window is full, old turns leave together until it is half empty. What is left then stays
-the beginning of the prompt for several turns, so that its tokens need not be computed again; and
-since the rule is a fold over the turns, the next turn drops the same ones.
+The history may fill `_HISTORY_SHARE` of the context. Where it would be more, old turns leave
+together until half of that is free. What is left then stays the beginning of the prompt for several
+turns, so that its tokens need not be computed again: the rule is a fold over the recorded turns,
+and the next turn drops the same ones. Only a message too long for the rest makes more of them go.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from llm.chat import ChatModel, Message
 from llm.errors import ContextOverflowError
 
+_HISTORY_SHARE = 0.8
 _KEPT_SHARE = 0.5
+_PROBE = Message(role="user", content="x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +42,20 @@ def fit(
     limit = model.context_size - reserve
     if alone > limit:
         raise ContextOverflowError(num_tokens=alone, limit=limit)
-    sizes = [model.count_tokens(turn) for turn in turns]
-    start = 0
-    for end in range(1, len(sizes) + 1):
-        # The message asked at that time is taken to be as long as this one: only its size is known.
-        if alone + sum(sizes[start:end]) > limit:
-            while start < end and alone + sum(sizes[start:end]) > _KEPT_SHARE * limit:
-                start += 1
+    around = model.count_tokens([_PROBE])
+    sizes = [model.count_tokens([*turn, _PROBE]) - around for turn in turns]
+    start = _folded_start(sizes, int(_HISTORY_SHARE * limit))
+    while start < len(sizes) and alone + sum(sizes[start:]) > limit:
+        start += 1
     kept = [message for turn in turns[start:] for message in turn]
     return Window(messages=(*system, *kept, last), dropped_turns=start)
+
+
+def _folded_start(sizes: Sequence[int], room: int) -> int:
+    """Return the first turn that stays, from the sizes of the turns alone."""
+    start = 0
+    for end in range(1, len(sizes) + 1):
+        if sum(sizes[start:end]) > room:
+            while start < end and sum(sizes[start:end]) > _KEPT_SHARE * room:
+                start += 1
+    return start

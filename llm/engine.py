@@ -25,6 +25,7 @@ from llm.kv_cache import KVCache, RecentCaches
 from llm.sampling_params import SamplingParams
 
 _PREFILL_CHUNK = 256
+_KEPT_CONTEXTS = 1.5  # how many full contexts of caches are kept for chats that may go on
 
 
 class Turns:
@@ -82,7 +83,7 @@ class Engine:
         self._tokenizer = decoder.tokenizer
         self._template = decoder.template
         self._turns = Turns()
-        self._recent = RecentCaches(self.context_size)
+        self._recent = RecentCaches(int(_KEPT_CONTEXTS * self.context_size))
         self._max_concurrent = max_concurrent
         self._threads = torch.get_num_threads()
         self._decode_threads = decode_threads or self._threads

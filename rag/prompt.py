@@ -6,7 +6,6 @@ message keeps special tokens in them from meaning anything.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from rag.document import Passage
 from rag.quotes import Quote
@@ -18,25 +17,17 @@ INSTRUCTION = (
 EVIDENCE_TOKENS = 640
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackedEvidence:
-    """The message for the model, and how many passages found room in it."""
-
-    text: str
-    num_passages: int
-
-
 def pack(
     question: str,
     quotes: Sequence[Quote],
     *,
     count_tokens: Callable[[str], int],
     budget: int = EVIDENCE_TOKENS,
-) -> PackedEvidence:
+) -> str:
     """Return the question with the passages its quotes stand in, each whole or not at all.
 
     A passage bears the numbers of its quotes. One that is over the budget is replaced by its quoted
-    sentences, which always find room.
+    sentences, and left out where even these are.
     """
     numbers: dict[tuple[str, int], list[int]] = {}
     passages: dict[tuple[str, int], Passage] = {}
@@ -45,21 +36,15 @@ def pack(
         numbers.setdefault(key, []).append(number)
         passages[key] = quote.passage
     blocks: list[str] = []
-    num_whole = 0
     left = budget
     for key, passage in passages.items():
-        marks = "".join(f"[{number}]" for number in numbers[key])
-        block = f"{marks} {passage.title}\n{passage.chunk.text.strip()}"
-        cost = count_tokens(block)
-        if cost <= left:
-            num_whole += 1
-        else:
-            said = " ".join(quotes[number - 1].sentence.text for number in numbers[key])
-            block = f"{marks} {passage.title}\n{said}"
+        head = "".join(f"[{number}]" for number in numbers[key]) + f" {passage.title}\n"
+        said = " ".join(quotes[number - 1].sentence.text for number in numbers[key])
+        for block in (head + passage.chunk.text.strip(), head + said):
             cost = count_tokens(block)
-        blocks.append(block)
-        left -= cost
+            if cost <= left:
+                blocks.append(block)
+                left -= cost
+                break
     evidence = "\n\n".join(blocks)
-    return PackedEvidence(
-        text=f"Evidence:\n{evidence}\n\nQuestion: {question}", num_passages=num_whole
-    )
+    return f"Evidence:\n{evidence}\n\nQuestion: {question}" if blocks else question

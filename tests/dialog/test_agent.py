@@ -15,6 +15,7 @@ from index.protocol import Item
 from index.testing import MemoryCollection
 from llm.chat import Message, TextDelta
 from llm.errors import ContextOverflowError
+from llm.sampling_params import SamplingParams
 from llm.testing import ScriptedChatModel
 from rag.document import sha256_hex
 from rag.pipeline import RetrievalPipeline
@@ -122,9 +123,42 @@ def test_its_own_words_are_shown_only_where_a_quote_bears_them_out() -> None:
 
 def test_a_hopeless_draft_costs_few_tokens() -> None:
     reply = House(["The answer is " + "la " * 40]).ask(KETTLE, collection="house")
-    assert reply.usage.completion_tokens < 9
+    assert reply.timings.decoded_tokens < 9
     assert reply.finish_reason == "stop"
     assert "[1]" in reply.text
+
+
+def test_a_stop_string_cuts_a_cited_answer_and_its_mark_with_it() -> None:
+    params = SamplingParams(stop=(*(f"never{i}" for i in range(15)), " off"))
+    reply = House(["x"]).ask(KETTLE, collection="house", params=params)
+    assert reply.text == "The kettle switches itself"
+    assert reply.citations == ()
+    assert reply.finish_reason == "stop"
+
+
+def test_evidence_takes_no_more_room_than_there_is() -> None:
+    house = House(["x"], context_size=70)
+    reply = house.ask(KETTLE, collection="house")
+    assert not reply.abstained
+    assert house.model.count_tokens(house.model.prompts[0]) < 70
+
+
+def test_a_second_turn_waits_for_the_first_and_knows_it() -> None:
+    house = House(["one two three", "four"])
+    conversation = house.conversation(None)
+    first = house.agent.stream(request("First?", conversation_id=conversation))
+    next(first)
+    replies: list[Reply] = []
+    second = threading.Thread(
+        target=lambda: replies.append(house.ask("Second?", conversation)), daemon=True
+    )
+    second.start()
+    second.join(0.3)
+    assert replies == []
+    list(first)
+    second.join(10)
+    assert [reply.text for reply in replies] == ["four"]
+    assert [message.content for message in house.model.prompts[1]][:1] == ["First?"]
 
 
 def test_where_nothing_is_near_the_answer_says_so_and_the_model_is_not_asked() -> None:

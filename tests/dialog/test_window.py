@@ -20,17 +20,29 @@ def test_everything_stays_while_there_is_room() -> None:
 
 
 def test_old_turns_leave_in_batches_so_that_the_prefix_holds_for_several_turns() -> None:
-    model = ScriptedChatModel(context_size=110)
-    dropped = [
-        fit([], TURNS[:n], user(5), model=model, reserve=10).dropped_turns for n in range(13)
-    ]
-    assert dropped == sorted(dropped)
-    assert dropped[4] == 0
+    model = ScriptedChatModel(context_size=135)
+    windows = [fit([], TURNS[:n], user(5), model=model, reserve=10) for n in range(13)]
+    dropped = [window.dropped_turns for window in windows]
+    assert dropped[:6] == [0] * 6
     changes = [n for n in range(1, 13) if dropped[n] != dropped[n - 1]]
-    assert changes == [5, 8, 11]
+    assert changes == [6, 10]
+    assert all(model.count_tokens(window.messages) <= 125 for window in windows)
+
+
+def test_which_turns_leave_does_not_depend_on_the_message_that_is_asked() -> None:
+    model = ScriptedChatModel(context_size=135)
     for n in range(13):
-        window = fit([], TURNS[:n], user(5), model=model, reserve=10)
-        assert model.count_tokens(window.messages) <= 100
+        dropped = {
+            fit([], TURNS[:n], user(words), model=model, reserve=10).dropped_turns
+            for words in (2, 9, 24)
+        }
+        assert len(dropped) == 1
+
+
+def test_a_long_message_makes_further_turns_leave() -> None:
+    model = ScriptedChatModel(context_size=135)
+    window = fit([], TURNS[:5], user(70), model=model, reserve=10)
+    assert window.dropped_turns == 3
 
 
 def test_system_messages_never_leave() -> None:

@@ -140,3 +140,24 @@ def test_the_next_turn_computes_only_its_new_tokens(monkeypatch: pytest.MonkeyPa
 def test_a_cache_that_holds_the_whole_prompt_still_computes_its_last_token(engine: Engine) -> None:
     params = SamplingParams(max_tokens=5)
     assert text_of(engine, params) == text_of(engine, params)
+
+
+def test_two_chats_in_turn_both_keep_their_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short chat with the same system message used to take the long chat's cache away."""
+    engine = Engine(tiny_decoder(), name="tiny")
+    system = Message(role="system", content="Be brief.")
+    long = [system, Message(role="user", content="A" * 40)]
+    short = [system, Message(role="user", content="b")]
+    params = SamplingParams(temperature=1.0, max_tokens=2, seed=1)
+    list(engine.stream(long, params))
+    list(engine.stream(short, params))
+    computed: list[int] = []
+    forward = engine._forward
+
+    def counting(token_ids: list[int], kv_cache: KVCache) -> Tensor:
+        computed.append(len(token_ids))
+        return forward(token_ids, kv_cache)
+
+    monkeypatch.setattr(engine, "_forward", counting)
+    list(engine.stream(long, params))
+    assert sum(computed) < 8
