@@ -4,13 +4,16 @@ Satisfies `api.desk.Desk`. Knows paths and wire shapes, not how anything is show
 """
 
 import json
+import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+import h11
 import httpx
 
 from api.application import TurnPart
@@ -19,12 +22,22 @@ from api.errors import ServerError
 from dialog.reply import Reply, Timings
 from llm.chat import TextDelta, Usage
 from rag.citations import Citation
+from rag.errors import ParseError
 from rag.ingest import FileReport, Outcome, Progress
+from rag.parsing import read_file
+from rag.sniffing import sniff
 from rag.source_files import SourceFile, source_files
 
 # The server pings every 15 s while it works, so a longer silence is a fault.
 _TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 _SSE: Final = {"accept": "text/event-stream"}
+
+_MAX_RETRIES: Final = 4
+_MAX_RETRY_WAIT_S: Final = 10.0
+_MAX_UNANSWERED: Final = 3  # files in a row; after these the rest is not sent
+_BUSY_CODES: Final = {"engine_busy", "database_busy"}
+_SAME_NAME: Final = "another source of this run has this uri; give the folder that holds both"
+_NOT_CARRIED: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff"\\]')
 
 
 class RemoteDesk:
@@ -103,11 +116,25 @@ class RemoteDesk:
     ) -> list[FileReport]:
         """Send files and folders, one file at a time; the collection is made when missing."""
         self._ensure_collection(collection)
-        reports = []
+        reports: list[FileReport] = []
+        names: set[str] = set()
+        num_unanswered = 0
         for file in source_files(paths):
             if cancel.is_set():
                 break
-            reports.append(self._upload(file, collection, on_progress))
+            found = _read(file, names)
+            if isinstance(found, _Upload) and num_unanswered == _MAX_UNANSWERED:
+                found = _failed(
+                    file, "it was not sent: the server no longer answers; start it anew"
+                )
+            elif isinstance(found, _Upload):
+                try:
+                    found = self._uploaded(found, collection, on_progress, cancel)
+                    num_unanswered = 0
+                except ServerError as error:  # one file's failure must not cost the reports so far
+                    num_unanswered = 0 if error.status else num_unanswered + 1
+                    found = _failed(file, str(error))
+            reports.append(found)
         return reports
 
     def _ensure_collection(self, name: str) -> None:
@@ -118,34 +145,40 @@ class RemoteDesk:
                 raise
             self._json("POST", "/v1/collections", json={"name": name})
 
-    def _upload(
-        self, file: SourceFile, collection: str, on_progress: Callable[[Progress], None]
+    def _uploaded(
+        self,
+        upload: "_Upload",
+        collection: str,
+        on_progress: Callable[[Progress], None],
+        cancel: threading.Event,
     ) -> FileReport:
-        failed = Outcome.FAILED if file.is_named else Outcome.SKIPPED
-        if file.skipped:
-            return FileReport(uri=file.uri, outcome=failed, reason=file.skipped)
+        """Send one file, again and again while the server is busy but says when to come again."""
+        for _ in range(_MAX_RETRIES):
+            try:
+                return self._upload(upload, collection, on_progress)
+            except ServerError as error:
+                if error.status != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+                if cancel.wait(min(error.retry_after_s, _MAX_RETRY_WAIT_S)):
+                    raise
+        return self._upload(upload, collection, on_progress)
+
+    def _upload(
+        self, upload: "_Upload", collection: str, on_progress: Callable[[Progress], None]
+    ) -> FileReport:
         path = f"/v1/collections/{quote(collection, safe='')}/documents"
-        try:
-            with file.path.open("rb") as stream:
-                for event in self._events("POST", path, files={"file": (file.uri, stream)}):
-                    if "data" in event:
-                        return _to_report(event["data"][0])
-                    on_progress(
-                        Progress(
-                            phase=event["phase"],
-                            done=event["done"],
-                            total=event["total"],
-                            uri=event["name"],
-                        )
-                    )
-        except OSError as error:
-            reason = f"it cannot be read: {error.strerror or error}"
-            return FileReport(uri=file.uri, outcome=failed, reason=reason)
-        except ServerError as error:
-            if error.status not in {httpx.codes.BAD_REQUEST, httpx.codes.REQUEST_ENTITY_TOO_LARGE}:
-                raise
-            return FileReport(uri=file.uri, outcome=Outcome.FAILED, reason=str(error))
-        raise ServerError(f"the server did not say what became of {file.uri}; see its log")
+        for event in self._events("POST", path, files={"file": (upload.name, upload.data)}):
+            if "data" in event:
+                return _to_report(event["data"][0])
+            on_progress(
+                Progress(
+                    phase=event["phase"],
+                    done=event["done"],
+                    total=event["total"],
+                    uri=event["name"],
+                )
+            )
+        raise ServerError(f"the server did not say what became of {upload.name}; see its log")
 
     def _json(self, method: str, path: str, **options: Any) -> Mapping[str, Any]:
         with self._faults_as_sentences():
@@ -171,7 +204,9 @@ class RemoteDesk:
                     return
                 event: Mapping[str, Any] = json.loads(data)
                 if "error" in event:
-                    raise ServerError(str(event["error"]["message"]), status=500)
+                    is_busy = event["error"]["code"] in _BUSY_CODES
+                    status = 503 if is_busy else 500  # its own status went out before the stream
+                    raise ServerError(str(event["error"]["message"]), status=status)
                 yield event
         raise ServerError("the server closed the connection before it had finished; see its log")
 
@@ -179,7 +214,7 @@ class RemoteDesk:
     def _faults_as_sentences(self) -> Iterator[None]:
         try:
             yield
-        except httpx.TransportError as error:
+        except (httpx.RequestError, h11.ProtocolError) as error:
             raise ServerError(
                 f"the server at {self._address} cannot be asked"
                 f" ({str(error) or type(error).__name__}); see whether it still runs"
@@ -191,6 +226,60 @@ class RemoteDesk:
             ) from error
 
 
+class _Upload(NamedTuple):
+    name: str
+    data: bytes
+
+
+def upload_name(file: SourceFile) -> str:
+    r"""Return the name under which a file is sent: its uri, with what HTTP cannot carry as `%E9`.
+
+    Not carried are bytes that are no UTF-8, control characters, `"`, `\`, a drive's colon, and
+    white space at either end of a part.
+    """
+    # Not the uri itself: where a name holds such bytes, the uri spells them in another way.
+    parts = file.path.parts[-1 - file.uri.count("/") :]
+    return "/".join(map(_spelled, parts))
+
+
+def _spelled(part: str) -> str:
+    num_before = len(part) - len(part.lstrip())
+    num_within = len(part.rstrip())
+    return "".join(
+        char
+        if num_before <= i < num_within
+        and not _NOT_CARRIED.match(char)
+        and not (i == 1 and char == ":" and part[0].isascii() and part[0].isalpha())
+        else quote(os.fsencode(char), safe="")
+        for i, char in enumerate(part)
+    )
+
+
+def _read(file: SourceFile, names: set[str]) -> _Upload | FileReport:
+    """Return what to send, or the report of a file that is not sent, as a local run has it."""
+    met = Outcome.FAILED if file.is_named else Outcome.SKIPPED
+    if file.skipped:
+        return FileReport(uri=file.uri, outcome=met, reason=file.skipped)
+    name = upload_name(file)
+    if name in names:
+        return _failed(file, _SAME_NAME)
+    names.add(name)
+    try:
+        data = read_file(file.path)
+    except ParseError as error:
+        return _failed(file, error.reason)
+    if not file.is_named and not file.path.suffix:
+        try:
+            sniff(data, file.uri)
+        except ParseError as error:  # nobody said that it was a document
+            return FileReport(uri=file.uri, outcome=met, reason=error.reason)
+    return _Upload(name, data)
+
+
+def _failed(file: SourceFile, reason: str) -> FileReport:
+    return FileReport(uri=file.uri, outcome=Outcome.FAILED, reason=reason)
+
+
 def _require_success(response: httpx.Response) -> None:
     if not response.is_error:
         return
@@ -200,7 +289,12 @@ def _require_success(response: httpx.Response) -> None:
         message = f"the server answered with status {response.status_code} and no explanation"
     if response.status_code == httpx.codes.UNAUTHORIZED:
         message += " (the commands take the key from CAUSERIE_CLIENT_KEY)"
-    raise ServerError(message, status=response.status_code)
+    said = response.headers.get("retry-after", "")
+    raise ServerError(
+        message,
+        status=response.status_code,
+        retry_after_s=float(said) if said.isascii() and said.isdecimal() else 1.0,
+    )
 
 
 def _to_reply(text: str, finish: Mapping[str, Any], usage: Mapping[str, int]) -> Reply:

@@ -27,9 +27,10 @@ class PortInUseError(ApplicationError):
 class ServerError(ApplicationError):
     """The running server cannot be reached, or answered with an error.
 
-    `status` is 0 where there was no answer.
+    `status` is 0 where there was no answer; `retry_after_s` is how soon a 503 said to come again.
     """
 
-    def __init__(self, message: str, *, status: int = 0) -> None:
+    def __init__(self, message: str, *, status: int = 0, retry_after_s: float = 1.0) -> None:
         self.status = status
+        self.retry_after_s = retry_after_s
         super().__init__(message)
