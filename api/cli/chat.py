@@ -15,6 +15,7 @@ from api.application import Application, TurnPart
 from api.chat_answer import ExtensionModel
 from api.cli.desks import open_desk
 from api.cli.progress import OnProgress
+from api.cli.sentences import SENTENCES, error_line
 from api.desk import Desk
 from api.settings import Settings, load_settings
 from dialog.reply import Reply
@@ -119,25 +120,30 @@ class Dialogue:
                 continue
             if line in {"/quit", "/exit"}:
                 break
-            if line.startswith("/"):
-                self._command(line)
-            elif line:
-                self.answer(line)
+            try:
+                if line.startswith("/"):
+                    self._command(line)
+                elif line:
+                    self.answer(line)
+            except SENTENCES as error:  # a refused turn ends itself, not the dialogue
+                Console(stderr=True).print(error_line(error), soft_wrap=True)
         self._say(f"To go on later: python -m api chat --conversation {self._id}", style="dim")
 
     def answer(self, question: str) -> None:
         """Stream the answer to the terminal, then its sources."""
         reply: Reply | None = None
         last = ""
-        for part in self._parts(question):
-            if isinstance(part, TextDelta):
-                sys.stdout.write(part.text)
-                sys.stdout.flush()
-                last = part.text
-            elif isinstance(part, Reply):
-                reply = part
-        if last and not last.endswith("\n"):
-            print()
+        try:
+            for part in self._parts(question):
+                if isinstance(part, TextDelta):
+                    sys.stdout.write(part.text)
+                    sys.stdout.flush()
+                    last = part.text
+                elif isinstance(part, Reply):
+                    reply = part
+        finally:  # also before the sentence of an error
+            if last and not last.endswith("\n"):
+                print()
         if reply is None or reply.finish_reason == "cancelled":
             self._say("(stopped)", style="dim")
             return

@@ -2,25 +2,17 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from api.cli.chat import chat
 from api.cli.corpus import ingest
 from api.cli.models import models_app
+from api.cli.sentences import SENTENCES, error_line
 from api.cli.server import serve
-from api.errors import ApplicationError
 from api.version import VERSION
-from dialog.errors import DialogError
-from index.errors import IndexStoreError
-from llm.errors import LLMError
-from rag.errors import RAGError
-
-# What the user can act on: one sentence each. Everything else is a fault of ours, with a traceback.
-_SENTENCES: Final = (ApplicationError, DialogError, IndexStoreError, LLMError, RAGError)
 
 app = typer.Typer(
     name="causerie",
@@ -62,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; ends the process with its exit code."""
     try:
         app(args=None if arguments is None else list(arguments))
-    except _SENTENCES as error:
-        Console(stderr=True).print(Text(f"error: {error}", style="red"), soft_wrap=True)
+    except SENTENCES as error:
+        Console(stderr=True).print(error_line(error), soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
