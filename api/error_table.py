@@ -20,6 +20,7 @@ from index.errors import (
     UnknownCollectionError,
     UnknownDocumentError,
 )
+from llm.chat_template import TemplateRefusedError
 from llm.errors import ContextOverflowError, EngineBusyError, UnknownModelError
 from rag.errors import EmptyCollectionError, ParseError
 
@@ -80,6 +81,7 @@ class Row:
 
 TABLE: Final[Mapping[type[Exception], Row]] = {
     ContextOverflowError: Row(status=400, code="context_length_exceeded", param="messages"),
+    TemplateRefusedError: Row(status=400, code="messages_refused", param="messages"),
     ParseError: Row(status=400, code="unreadable_document", param="file"),
     EmptyCollectionError: Row(status=400, code="empty_collection"),
     UnknownModelError: Row(status=404, code="model_not_found", param="model"),

@@ -6,6 +6,7 @@ from api.testing import ScriptedAgent
 from dialog import errors as dialog_errors
 from index import errors as index_errors
 from llm import errors as llm_errors
+from llm.chat_template import TemplateRefusedError
 from tests.api.test_completions import HELLO, error_of
 
 JSON = {"content-type": "application/json"}
@@ -49,6 +50,15 @@ def test_malformed_json_says_where(client: TestClient) -> None:
     error = error_of(response, 400)
     assert error["code"] == "invalid_json"
     assert "character 8" in error["message"]
+
+
+def test_messages_that_the_template_refuses_are_a_400(
+    client: TestClient, agent: ScriptedAgent
+) -> None:
+    agent.error = TemplateRefusedError("the template does not take these messages: roles")
+    error = error_of(client.post("/v1/chat/completions", json=HELLO), 400)
+    assert (error["param"], error["code"]) == ("messages", "messages_refused")
+    assert "roles" in error["message"]
 
 
 def test_a_crash_is_a_500_that_tells_nothing_but_its_id(
