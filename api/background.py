@@ -77,7 +77,8 @@ class BackgroundIngest:
                     f"collection {collection!r} is already being indexed; wait until that ends"
                 )
             self._jobs[collection] = _Job(thread, cancel, progress)
-        thread.start()
+            # Under the lock: `stop` must find no thread that cannot be joined yet.
+            thread.start()
 
     def progress(self, collection: str) -> IndexingProgress | None:
         """Return how far the collection's indexing is; None when there is none under way."""

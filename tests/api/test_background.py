@@ -70,3 +70,24 @@ def test_a_failure_is_logged_and_harms_nothing_else(
     assert wait_until(lambda: application.background.progress("docs") is None)
     assert wait_until(lambda: "no library here" in caplog.text)
     assert "library" in caplog.messages[0]
+
+
+def test_stopping_while_a_thread_is_being_started_waits_for_it(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    stopping = threading.Thread(target=application.background.stop, name="stopping")
+    failures: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+
+    def slow_start(thread: threading.Thread) -> None:
+        if thread.name == "indexing-docs":
+            start(stopping)
+            stopping.join(timeout=0.3)  # time enough to join a thread that was not started
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slow_start)
+    application.background.start("docs", lambda: documents(1), label="library")
+    stopping.join(timeout=5)
+    assert not failures
+    assert application.background.progress("docs") is None
