@@ -3,6 +3,7 @@
 A message of a 4xx names the value and the remedy; of a 500 nothing leaves but the request's id.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 
 from dialog.errors import ConcurrentTurnError, UnknownConversationError
@@ -154,6 +156,8 @@ def shown(value: object) -> str:
 
 
 def _from_http(error: HTTPException) -> RequestError:
+    if error.status_code == 400 and (unreadable := _from_unreadable(error)) is not None:
+        return unreadable
     code = {404: "unknown_route", 405: "method_not_allowed", 413: "request_too_large"}
     message = {
         404: "there is no such route; the routes are listed in docs/api.md",
@@ -165,6 +169,42 @@ def _from_http(error: HTTPException) -> RequestError:
         code=code.get(error.status_code, "invalid_request"),
         type_="invalid_request_error" if error.status_code < 500 else "server_error",
         headers=error.headers,
+    )
+
+
+def _from_unreadable(error: HTTPException) -> RequestError | None:
+    """Return a 400 about a body that the framework could not take apart; it says why in a cause."""
+    cause = error.__cause__ or error.__context__
+    match cause:
+        case UnicodeDecodeError():
+            sentence = (
+                f"the body is not UTF-8: byte {shown(cause.object[cause.start : cause.end])} at"
+                f" {cause.start}; send JSON as UTF-8"
+            )
+        case RecursionError():
+            sentence = "the body is nested too deeply; send JSON with fewer lists within lists"
+        case ValueError():  # the only other one that reading JSON raises: Python's limit of digits
+            sentence = (
+                "the body holds an integer of more than"
+                f" {sys.get_int_max_str_digits()} digits; send a shorter one"
+            )
+        case MultiPartException():
+            return RequestError(400, _multipart_sentence(error), code="invalid_multipart")
+        case _:
+            return None
+    return RequestError(400, sentence, code="invalid_json")
+
+
+def _multipart_sentence(error: HTTPException) -> str:
+    said = str(error.detail).rstrip(".")
+    if said == "Missing boundary in multipart":
+        return (
+            "the header 'content-type' names no boundary; send 'multipart/form-data; boundary=…'"
+            " with the boundary that the body uses, or let the HTTP library set it"
+        )
+    return (
+        f"the body is not valid multipart/form-data ({said[:1].lower()}{said[1:]}); send each file"
+        " as a part named 'file', between the boundaries of the header 'content-type'"
     )
 
 

@@ -25,11 +25,53 @@ def test_a_wrong_method_is_a_405_that_lists_the_right_ones(client: TestClient) -
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"", b'{"model": }', b"\xff\xfe", b"[" * 100_000, b'{"a": 1' + b"0" * 5000]
+    ("body", "part"),
+    [
+        (b"{", "at character 1"),
+        (b'{"model": }', "at character 10"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b'{"model": "\xff"}', "not UTF-8: byte b'\\xff' at 11; send JSON as UTF-8"),
+        (b"[" * 100_000, "nested too deeply; send"),
+        (b'{"seed": 1' + b"0" * 5000 + b"}", "more than 4300 digits; send a shorter one"),
+    ],
 )
-def test_a_malformed_body_is_a_400(client: TestClient, body: bytes) -> None:
+def test_a_malformed_body_is_a_400_that_says_why(
+    client: TestClient, body: bytes, part: str
+) -> None:
     error = error_of(client.post("/v1/chat/completions", content=body, headers=JSON), 400)
     assert error["type"] == "invalid_request_error"
+    assert error["code"] == "invalid_json"
+    assert part in error["message"]
+
+
+def test_an_empty_body_is_told_what_to_send(client: TestClient) -> None:
+    error = error_of(client.post("/v1/chat/completions", content=b"", headers=JSON), 400)
+    assert "JSON object" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "part"),
+    [
+        ("multipart/form-data", b"x", "names no boundary; send"),
+        ("multipart/form-data; boundary=", b"x", "invalid multipart data); send"),
+        ("multipart/form-data; boundary=a", b"x", "invalid multipart data); send"),
+        (
+            "multipart/form-data; boundary=a",
+            b"--a\r\nContent-Disposition: form-data\r\n\r\nx\r\n--a--\r\n",
+            'field "name" must be provided); send',
+        ),
+    ],
+)
+def test_a_malformed_upload_is_a_400_that_says_why(
+    client: TestClient, content_type: str, body: bytes, part: str
+) -> None:
+    client.post("/v1/collections", json={"name": "docs"})
+    response = client.post(
+        "/v1/collections/docs/documents", content=body, headers={"content-type": content_type}
+    )
+    error = error_of(response, 400)
+    assert error["code"] == "invalid_multipart"
+    assert part in error["message"]
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"null", b"7"])
