@@ -22,7 +22,7 @@ from api.dependencies import ApplicationDep, CollectionName
 from api.error_table import RequestError, shown, stopping, to_request_error
 from api.schemas import UploadList, UploadReport
 from api.streaming import DONE, PING, PING_S, Bridge, EventStream, stopped_when_gone, to_event
-from rag.ingest import FileReport, Progress
+from rag.ingest import FileReport, Outcome, Progress
 from rag.source_files import upload_uri
 
 logger = logging.getLogger(__name__)
@@ -143,11 +143,16 @@ def _ingesting(
     def produce(
         emit: Callable[[dict[str, Any] | UploadReport], None], cancel: threading.Event
     ) -> None:
+        names: set[str] = set()
         try:
             with application.foreground.tracked(cancel):
                 for name, upload in files:
                     if cancel.is_set():
                         return
+                    if name in names:
+                        emit(UploadReport.from_report(name, _same_name(name)))
+                        continue
+                    names.add(name)
                     # One at a time: the others wait on disk, not in memory.
                     data = upload.file.read()
                     upload.file.close()
@@ -170,6 +175,12 @@ def _ingesting(
                     upload.file.close()
 
     return produce
+
+
+def _same_name(name: str) -> FileReport:
+    # As two files of one name in a local run: the second must not replace the first unnoticed.
+    reason = "another file of this upload has this name; send it under another, or in its folder"
+    return FileReport(uri=name, outcome=Outcome.FAILED, reason=reason)
 
 
 def _ingest(  # one call, two ways

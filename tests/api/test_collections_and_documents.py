@@ -92,6 +92,22 @@ def test_files_are_uploaded_and_reported_one_by_one(client: TestClient) -> None:
     assert again["outcome"] == "unchanged"
 
 
+def test_of_two_files_of_one_name_the_second_fails(client: TestClient) -> None:
+    client.post("/v1/collections", json={"name": "docs"})
+    files = [
+        ("file", ("a.txt", b"The cat sleeps.")),
+        ("file", ("a.txt", b"A dog barks.")),
+        ("file", ("sub/a.txt", b"A bird sings.")),
+    ]
+    answer = client.post("/v1/collections/docs/documents", files=files).json()
+    assert [file["outcome"] for file in answer["data"]] == ["added", "failed", "added"]
+    assert "another file of this upload has this name" in answer["data"][1]["reason"]
+    listed = client.get("/v1/collections/docs/documents").json()["data"]
+    assert sorted(document["uri"] for document in listed) == ["a.txt", "sub/a.txt"]
+    id_ = answer["data"][0]["document_id"]
+    assert "cat" in client.get(f"/v1/collections/docs/documents/{id_}").json()["text"]
+
+
 def test_an_upload_reports_its_progress_as_events(client: TestClient) -> None:
     make(client)
     response = send(client, ("a.txt", b"The cat sleeps."), headers={"accept": "text/event-stream"})
