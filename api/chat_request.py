@@ -224,7 +224,8 @@ class ChatCompletionRequest(RequestModel):
         limit = self.max_completion_tokens if self.max_tokens is None else self.max_tokens
         for name, value in given.items():
             # One at a time, so that the error names the parameter at fault.
-            with caller_mistakes(f"causerie.{name}" if name in {"top_k", "min_p"} else name):
+            prefix = "causerie." if name in {"top_k", "min_p"} else ""
+            with caller_mistakes(f"{prefix}{name}", prefix=prefix):
                 SamplingParams(**{name: value} if value is not None else {})
         with caller_mistakes("max_tokens"):
             params = SamplingParams(

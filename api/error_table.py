@@ -141,12 +141,26 @@ def stopping() -> RequestError:
 
 
 @contextmanager
-def caller_mistakes(param: str | None = None) -> Iterator[None]:
-    """Turn a `ValueError` of the block, which is about what the caller sent, into a 400."""
+def caller_mistakes(param: str | None = None, *, prefix: str = "") -> Iterator[None]:
+    """Turn a `ValueError` of the block, which is about what the caller sent, into a 400.
+
+    `prefix` goes before a message that begins with a parameter's bare name.
+    """
     try:
         yield
     except ValueError as error:
-        raise RequestError(400, str(error), param=param, code="invalid_value") from error
+        raise RequestError(400, f"{prefix}{error}", param=param, code="invalid_value") from error
+
+
+@contextmanager
+def params_named(params: Mapping[type[Exception], str]) -> Iterator[None]:
+    """Answer these exceptions of the block with the parameter that they are about in its route."""
+    try:
+        yield
+    except tuple(params) as error:
+        answer = to_request_error(error)
+        answer.param = next(p for kind, p in params.items() if isinstance(error, kind))
+        raise answer from error
 
 
 def shown(value: object) -> str:

@@ -12,13 +12,16 @@ from api.application import Application, TurnPart
 from api.chat_answer import AnswerWriter, fingerprint_of
 from api.chat_request import ChatCompletionRequest
 from api.dependencies import ApplicationDep, CallerDep
-from api.error_table import RequestError, stopping, to_request_error
+from api.error_table import RequestError, params_named, stopping, to_request_error
 from api.routes.models import unknown_model
 from api.streaming import DONE, PING, PING_S, Bridge, EventStream, stopped_when_gone, to_event
 from api.telemetry import log_turn
+from dialog.errors import UnknownConversationError
 from dialog.events import ConversationOpened
 from dialog.reply import EvidenceFound, Reply, TurnRequest
+from index.errors import UnknownCollectionError
 from llm.chat import TextDelta
+from rag.errors import EmptyCollectionError
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +42,8 @@ async def create_chat_completion(
     if body.model != application.chat_model.name:
         raise unknown_model(body.model, [application.chat_model.name])
     turn = body.to_turn_request(owner=caller.owner, max_tokens=application.settings.max_tokens)
-    await run_in_threadpool(_check_names, application, turn)
+    with params_named(_params_of(turn)):
+        await run_in_threadpool(_check_names, application, turn)
     writer = AnswerWriter(
         model=body.model,
         fingerprint=fingerprint_of(
@@ -67,6 +71,17 @@ async def create_chat_completion(
     return JSONResponse(writer.completion(reply))
 
 
+def _params_of(turn: TurnRequest) -> dict[type[Exception], str]:
+    """Return which parameter names what is missing; a conversation brings its own collection."""
+    is_kept = turn.conversation_id is not None
+    collection = "causerie.conversation" if is_kept else "causerie.collection"
+    return {
+        EmptyCollectionError: collection,
+        UnknownCollectionError: collection,
+        UnknownConversationError: "causerie.conversation",
+    }
+
+
 def _check_names(application: Application, turn: TurnRequest) -> None:
     """Refuse an unknown collection or conversation before any thread is started for it."""
     if turn.conversation_id is None:
@@ -89,7 +104,7 @@ def _turning(
     application: Application, turn: TurnRequest
 ) -> Callable[[Callable[[TurnPart], None], threading.Event], None]:
     def produce(emit: Callable[[TurnPart], None], cancel: threading.Event) -> None:
-        with application.foreground.busy(cancel):
+        with params_named(_params_of(turn)), application.foreground.busy(cancel):
             for part in application.agent.stream(turn, cancel=cancel):
                 emit(part)
 
