@@ -35,10 +35,19 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whose request this is: the owner of their conversations, and whether they may delete."""
+    """Whose request this is: the owner of their conversations, and whether they may delete.
+
+    `sees_all`: they may read, continue and delete the conversations of others, too.
+    """
 
     owner: str
     is_admin: bool
+    sees_all: bool = False
+
+    @property
+    def sees(self) -> str:
+        """The owner whose conversations are shown to them; new ones belong to `owner`."""
+        return ALL_OWNERS if self.sees_all else self.owner
 
 
 def owner_of(key: str) -> str:
@@ -53,11 +62,15 @@ def own_key(settings: Settings) -> str | None:
     return None if settings.admin_key is None else settings.admin_key.get_secret_value()
 
 
-def own_owner(settings: Settings) -> str:
-    """Return whose conversations this machine's own commands see."""
-    if settings.api_keys:
-        return owner_of(settings.api_keys[0].get_secret_value())
-    return "" if settings.admin_key is None else ALL_OWNERS
+def own_caller(settings: Settings) -> Caller:
+    """Return as whom this machine's own commands keep and see conversations."""
+    key = own_key(settings)
+    has_admin_key = settings.admin_key is not None and not settings.api_keys
+    return Caller(
+        owner="" if key is None else owner_of(key),
+        is_admin=has_admin_key or settings.admin_key is None,
+        sees_all=has_admin_key,
+    )
 
 
 class Keyring:
@@ -70,7 +83,10 @@ class Keyring:
         ]
         if admin_key is not None:
             self._callers.append(
-                (_digest(admin_key), Caller(owner=ALL_OWNERS, is_admin=True)),
+                (
+                    _digest(admin_key),
+                    Caller(owner=owner_of(admin_key), is_admin=True, sees_all=True),
+                ),
             )
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from api.access import own_owner
+from api.access import own_caller
 from api.application import Application, TurnPart
 from dialog.reply import TurnRequest
 from llm.chat import Message
@@ -62,17 +62,17 @@ class LocalDesk:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._owner = own_owner(application.settings)
+        self._caller = own_caller(application.settings)
 
     def open_conversation(self, *, collection: str | None, conversation_id: str | None) -> str:
         """Return the id of a new conversation, or of the stored one after finding it."""
         sessions = self._application.sessions
         if conversation_id is not None:
-            sessions.events(conversation_id, self._owner)
+            sessions.events(conversation_id, self._caller.sees)
             return conversation_id
         if collection is not None:
             self._application.store.info(collection)
-        return sessions.create(owner=self._owner, collection=collection).id
+        return sessions.create(owner=self._caller.owner, collection=collection).id
 
     def ask(
         self, question: str, *, conversation_id: str, cancel: threading.Event
@@ -82,7 +82,7 @@ class LocalDesk:
             messages=(Message(role="user", content=question),),
             params=SamplingParams(max_tokens=self._application.settings.max_tokens),
             conversation_id=conversation_id,
-            owner=self._owner,
+            owner=self._caller.sees,
         )
         with self._application.foreground.busy(cancel):
             yield from self._application.agent.stream(request, cancel=cancel)

@@ -41,7 +41,7 @@ async def create_chat_completion(
     """Answer a chat, whole or as a stream."""
     if body.model != application.chat_model.name:
         raise unknown_model(body.model, [application.chat_model.name])
-    turn = body.to_turn_request(owner=caller.owner, max_tokens=application.settings.max_tokens)
+    turn = body.to_turn_request(owner=caller.sees, max_tokens=application.settings.max_tokens)
     with params_named(_params_of(turn)):
         await run_in_threadpool(_check_names, application, turn)
     writer = AnswerWriter(

@@ -36,7 +36,7 @@ def create_conversation(
 @router.get("/v1/conversations")
 def list_conversations(application: ApplicationDep, caller: CallerDep) -> ConversationList:
     """List the caller's conversations, the one last used first."""
-    infos = application.sessions.list(caller.owner)
+    infos = application.sessions.list(caller.sees)
     return ConversationList(data=[ConversationModel.from_info(info) for info in infos])
 
 
@@ -45,8 +45,8 @@ def get_conversation(
     conversation_id: ConversationId, application: ApplicationDep, caller: CallerDep
 ) -> ConversationWithMessages:
     """Return a conversation with its messages."""
-    log = application.sessions.events(conversation_id, caller.owner)
-    for info in application.sessions.list(caller.owner):
+    log = application.sessions.events(conversation_id, caller.sees)
+    for info in application.sessions.list(caller.sees):
         if info.id == conversation_id:
             head = ConversationModel.from_info(info)
             return ConversationWithMessages(**head.model_dump(), messages=messages_of(log))
@@ -58,5 +58,5 @@ def delete_conversation(
     conversation_id: ConversationId, application: ApplicationDep, caller: CallerDep
 ) -> Deleted:
     """Remove a conversation and everything said in it."""
-    application.sessions.delete(conversation_id, caller.owner)
+    application.sessions.delete(conversation_id, caller.sees)
     return Deleted(id=conversation_id, object="conversation")

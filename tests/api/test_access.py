@@ -10,9 +10,8 @@ from api.application import Application
 from api.error_table import RequestError
 from api.errors import ConfigurationError
 from api.testing import application_of_doubles
-from dialog.session import ALL_OWNERS
-from tests.api.conftest import ME, client_with
-from tests.api.test_completions import error_of
+from tests.api.conftest import ME, client_with, local_client
+from tests.api.test_completions import HELLO, error_of
 
 KEYS = {"api_keys": ("alpha-key", "beta-key-2")}
 
@@ -72,6 +71,24 @@ def test_every_key_is_let_in_and_sees_its_own_conversations(tmp_path: Path) -> N
         assert [c["id"] for c in listed["data"]] == [made["id"]]
 
 
+def test_the_admin_owns_conversations_like_anybody_and_sees_all(tmp_path: Path) -> None:
+    with application_of_doubles(tmp_path, **KEYS, admin_key="admin-key-3") as built:
+        with local_client(built) as client:
+            admin, other = bearer("admin-key-3"), bearer("alpha-key")
+            own = client.post("/v1/conversations", json={}, headers=admin).json()["id"]
+            theirs = client.post("/v1/conversations", json={}, headers=other).json()["id"]
+            for id_ in (own, theirs):
+                body = {**HELLO, "causerie": {"conversation": id_}}
+                answer = client.post("/v1/chat/completions", json=body, headers=admin)
+                assert answer.status_code == 200
+                path = f"/v1/conversations/{id_}"
+                assert len(client.get(path, headers=admin).json()["messages"]) == 2
+            assert error_of(client.get(f"/v1/conversations/{own}", headers=other), 404)
+        (kept,) = built.sessions.list(owner_of("admin-key-3"))
+        assert kept.id == own
+        assert built.sessions.list(owner_of("alpha-key"))[0].id == theirs
+
+
 def test_deleting_a_collection_needs_the_admin_key_once_there_is_one(tmp_path: Path) -> None:
     with client_with(tmp_path, **KEYS, admin_key="admin-key-3") as client:
         client.post("/v1/collections", json={"name": "docs"}, headers=bearer("alpha-key"))
@@ -92,7 +109,7 @@ def test_the_keyring_knows_owners_by_a_hash_only() -> None:
     assert caller.owner == owner_of("alpha-key")
     assert "alpha" not in caller.owner
     assert not caller.is_admin
-    assert ring.caller("Bearer admin-key").owner == ALL_OWNERS
+    assert ring.caller("Bearer admin-key").owner == owner_of("admin-key")
     with pytest.raises(RequestError, match="typos"):
         ring.caller("Bearer other")
 

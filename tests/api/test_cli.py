@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api import bootstrap
-from api.access import own_key, own_owner, owner_of
+from api.access import own_caller, own_key, owner_of
 from api.application import Application
 from api.cli import chat as chat_module
 from api.cli.desks import KEY_VARIABLE
@@ -323,12 +323,13 @@ def test_in_process_conversations_belong_to_the_first_key(
     doubles: list[Application], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with application_of_doubles(tmp_path, api_keys=("first-key", "second-key")) as built:
-        assert own_owner(built.settings) == owner_of("first-key")
+        assert own_caller(built.settings).owner == owner_of("first-key")
         assert own_key(built.settings) == "first-key"
     with application_of_doubles(tmp_path, admin_key="admin-key") as built:
-        assert own_owner(built.settings) == ALL_OWNERS
+        caller = own_caller(built.settings)
+        assert (caller.owner, caller.sees) == (owner_of("admin-key"), ALL_OWNERS)
         assert own_key(built.settings) == "admin-key"
     with application_of_doubles(tmp_path) as built:
-        assert own_owner(built.settings) == ""
+        assert own_caller(built.settings).sees == ""
         assert own_key(built.settings) is None
     assert wait_until(lambda: threading.active_count() < 50)
