@@ -8,15 +8,18 @@ import fcntl
 import ipaddress
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from api.errors import StateFolderHeldError
 
 FILE_NAME: Final = "LOCK"
+
+_RETRY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +39,11 @@ def held(state: Path, address: str) -> Iterator[None]:
     """
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (state / FILE_NAME).open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StateFolderHeldError(_sentence(state, _read(state))) from None
+        # A command that looks for a server holds a shared lock for a moment: hence the second try.
+        if not _take(file):
+            time.sleep(_RETRY_S)
+            if not _take(file):
+                raise StateFolderHeldError(_sentence(state, _read(state)))
         content = json.dumps({"pid": os.getpid(), "address": address}).encode()
         file.truncate(0)
         file.write(content)
@@ -74,6 +78,14 @@ def address_of(host: str, port: int) -> str:
     if ip.is_unspecified:
         ip = ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")
     return f"http://[{ip}]:{port}" if ip.version == 6 else f"http://{ip}:{port}"
+
+
+def _take(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _read(state: Path) -> Holder | None:

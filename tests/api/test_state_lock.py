@@ -1,7 +1,9 @@
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,23 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert running_server(tmp_path) is None
+
+
+def test_a_look_at_the_lock_keeps_no_server_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    with (tmp_path / FILE_NAME).open("w+b") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)  # as `running_server` holds it for a moment
+
+        def unlock(seconds: float) -> None:
+            waits.append(seconds)
+            fcntl.flock(looking, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(time, "sleep", unlock)
+        with held(tmp_path, ADDRESS):
+            assert running_server(tmp_path) == ADDRESS
+    assert len(waits) == 1
 
 
 def test_damaged_content_under_a_lock_is_survived(tmp_path: Path) -> None:
