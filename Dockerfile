@@ -1,5 +1,4 @@
-# Not run here: this machine has no container engine. tests/api/test_container_files.py parses it
-# and checks that its commands, ports and paths exist.
+# Not run in CI; a test parses it and checks that its commands, ports and paths exist.
 #
 #   docker build --tag causerie .
 #
