@@ -58,6 +58,12 @@ def test_each_parameter_is_documented(model: Any) -> None:
     assert set(model.model_fields) <= words | {"role"}
 
 
+def test_it_is_documented_what_bounds_an_answer_from_a_collection() -> None:
+    (paragraph,) = (p for p in _api().split("\n\n") if p.startswith("In an answer from a coll"))
+    for word in ("`max_tokens`", "`stop`", "`finish_reason`", "`usage.completion_tokens`"):
+        assert word in paragraph
+
+
 def test_each_error_code_is_documented() -> None:
     for row in TABLE.values():
         assert f"`{row.code}`" in _api()
