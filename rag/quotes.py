@@ -80,7 +80,7 @@ def choose_quotes(
             score=float(near)
             + PASSAGE_WEIGHT * passage.score
             + TERM_WEIGHT * _term_share(_in_context(passage, sentence), term_weights)
-            - INTRODUCTION_MALUS * sentence.text.endswith(":"),
+            - INTRODUCTION_MALUS * sentence.text.endswith((":", "\uff1a")),
         )
         for (passage, sentence), near in zip(found, nearness, strict=True)
     ]

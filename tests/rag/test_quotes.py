@@ -145,14 +145,19 @@ def test_the_signature_above_a_sentence_counts_as_its_context() -> None:
     "passages",
     [
         [],
-        [passage("x = compute(1)\ny = compute(2)\n")],
-        [passage("A heading\n*********\n"), passage("one two", document="two", rank=2)],
+        [passage("A heading\n*********\n"), passage("# Another", document="two", rank=2)],
     ],
 )
-def test_without_a_sentence_nothing_is_chosen_or_embedded(passages: list[Passage]) -> None:
+def test_without_a_text_to_quote_nothing_is_chosen_or_embedded(passages: list[Passage]) -> None:
     embedder = HashingEmbedder()
     assert choose_quotes(QUESTION, passages, embedder=embedder, term_weights={}) == []
     assert embedder.num_encoded == 0
+
+
+def test_code_alone_is_quoted_by_its_head() -> None:
+    assert texts(choose([passage("x = compute(1)\ny = compute(2)\n")])) == [
+        "x = compute(1) y = compute(2)"
+    ]
 
 
 def test_a_citation_is_the_verbatim_span_of_its_document() -> None:
