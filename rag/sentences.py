@@ -20,6 +20,8 @@ _UNSPACED = (
 # Signs that are no `\w` but stand within words: accents, Hebrew, Arabic, the scripts of India.
 _SIGNS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0970-\u0dff"
 _LETTER = rf"[^\W\d_{_UNSPACED}]"
+_BULLETED = re.compile(r"(?<!\S)[-*•+][ \t]+$")
+_BULLET_CHARS = 6
 _WORD = re.compile(rf"[{_UNSPACED}]{{2}}|{_LETTER}(?:{_LETTER}|[{_SIGNS}\u2019'-])+")
 _OPENING = "[\"'\u201c\u2018\u201e\u201a\u00ab\u00bb\u00bf\u00a1(\\[*_`]"
 _CLOSING = "[\"'\u201d\u2019\u201c\u00bb\u00ab\u300d\u300f\u300b\u3011\uff09)\\]*_`]"
@@ -79,8 +81,8 @@ class _Block(NamedTuple):
 def split_sentences(chunk: Chunk) -> list[Sentence]:
     """Return the sentences of a chunk in order; headings, rules and code are left out.
 
-    Where there are none, or only ones that introduce something, return the items of lists, rows
-    and lines as well; where there are none either, the head of the chunk.
+    An item of a bulleted list counts as one. Where there are none, or only ones that introduce
+    something, return rows and lines as well; where there are none either, the head of the chunk.
     """
     text = chunk.text
     blocks = list(_blocks(text))
@@ -100,8 +102,11 @@ def split_sentences(chunk: Chunk) -> list[Sentence]:
             continue
         for left, right in _items(text, start, end):
             found = _sentences(chunk, left, right, lead) if _is_prose(text[left:right]) else []
-            sentences += found
-            all_found += found or _units(chunk, left, right)
+            units = found or _units(chunk, left, right)
+            sentences += (
+                units if _BULLETED.search(text, max(0, left - _BULLET_CHARS), left) else found
+            )
+            all_found += units
     if any(not sentence.text.endswith(_COLONS) for sentence in sentences):
         return sentences
     return all_found or _head(chunk, blocks)

@@ -223,3 +223,15 @@ def test_any_text_gives_ordered_spans_within_it(text: str) -> None:
         piece = text.encode()[sentence.start : sentence.end].decode()
         assert " ".join(piece.split()) == sentence.text
         end = sentence.end
+
+
+def test_a_bulleted_item_without_a_stop_is_quotable_beside_prose() -> None:
+    text = (
+        "The museum is closed at Christmas.\n\n- Monday to Friday from nine to five\n"
+        "- Saturday from ten to four\n"
+    )
+    assert texts(text) == [
+        "The museum is closed at Christmas.",
+        "Monday to Friday from nine to five",
+        "Saturday from ten to four",
+    ]
