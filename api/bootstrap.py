@@ -27,12 +27,15 @@ from llm.model_store import ModelStore
 from llm.thread_count import fastest_decode_threads, set_threads
 from rag.ingest import Ingestor, Progress
 from rag.pipeline import RetrievalPipeline
-from rag.python_reference import count, language_topics, library_docstrings
+from rag.python_reference import LIBRARY_PREFIX, count, language_topics, library_docstrings
 
 logger = logging.getLogger(__name__)
 
 OnProgress = Callable[[str, int, int], None]
 
+# Six thousand short docstrings share words with any question about the language and crowd out the
+# reference that explains it; questions about the library are far nearer to them than this.
+PRIORS = {LIBRARY_PREFIX: -0.15}
 LIBRARY_LABEL = "Python library docstrings"
 TOPICS_LABEL = "indexing the Python language reference"
 
@@ -91,7 +94,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     ingestor = Ingestor(store, embedder)
     agent = DialogAgent(
         engine,
-        RetrievalPipeline(store.open, embedder),
+        RetrievalPipeline(store.open, embedder, priors=PRIORS),
         sessions,
         max_tokens=settings.max_tokens,
     )

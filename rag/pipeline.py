@@ -4,7 +4,7 @@ The spine of the folder. Does not know the conversation or the model: the query 
 on its own, and what it returns says whether to answer and which sentences carry the answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -47,9 +47,17 @@ class Evidence:
 class RetrievalPipeline:
     """Finds the evidence for questions in named collections."""
 
-    def __init__(self, open_collection: Callable[[str], CitableCollection], embedder: Embedder):
+    def __init__(
+        self,
+        open_collection: Callable[[str], CitableCollection],
+        embedder: Embedder,
+        *,
+        priors: Mapping[str, float] | None = None,
+    ) -> None:
+        """Take what opens a collection, the embedder, and priors by the beginning of a uri."""
         self._open = open_collection
         self._embedder = embedder
+        self._priors = dict(priors or {})
 
     def find(self, query: str, collection: str) -> Evidence:
         """Return the evidence for a query that stands on its own.
@@ -60,7 +68,14 @@ class RetrievalPipeline:
         opened = self._open(collection)
         weights = opened.term_weights([*dict.fromkeys(analyse(query)), _NEVER_A_TERM])
         absent = weights.pop(_NEVER_A_TERM)
-        found = retrieve(query, opened, name=collection, embedder=self._embedder, k=NUM_PASSAGES)
+        found = retrieve(
+            query,
+            opened,
+            name=collection,
+            embedder=self._embedder,
+            k=NUM_PASSAGES,
+            priors=self._priors,
+        )
         gate = judge(
             query,
             found.passages,
@@ -71,7 +86,11 @@ class RetrievalPipeline:
         quotes: list[Quote] = []
         if gate.is_near:
             quotes = choose_quotes(
-                query, found.passages, embedder=self._embedder, term_weights=weights
+                query,
+                found.passages,
+                embedder=self._embedder,
+                term_weights=weights,
+                priors=self._priors,
             )
         return Evidence(
             passages=found.passages,

@@ -4,6 +4,7 @@
           + PASSAGE_WEIGHT * score of the passage
           + TERM_WEIGHT * share of the question's term weight that the sentence holds
           - INTRODUCTION_MALUS where it ends with a colon
+          + the prior of its source, as far as the passage's score does not hold it already
 
 The weights were chosen on the development questions about Python, where any of 0.1 to 0.3 does
 about as well (`docs/log.md`).
@@ -17,6 +18,7 @@ from index.analyser import analyse
 from rag.citations import Citation
 from rag.document import Passage
 from rag.embedder import Embedder
+from rag.retriever import prior_of
 from rag.sentences import Sentence, split_sentences
 
 PASSAGE_WEIGHT = 0.3
@@ -64,6 +66,7 @@ def choose_quotes(
     *,
     embedder: Embedder,
     term_weights: Mapping[str, float],
+    priors: Mapping[str, float],
 ) -> list[Quote]:
     """Return at most `MAX_QUOTES` sentences, the best one first; none where there are none."""
     found = [
@@ -79,6 +82,7 @@ def choose_quotes(
             sentence=sentence,
             score=float(near)
             + PASSAGE_WEIGHT * passage.score
+            + (1 - PASSAGE_WEIGHT) * prior_of(passage.uri, priors)
             + TERM_WEIGHT * _term_share(_in_context(passage, sentence), term_weights)
             - INTRODUCTION_MALUS * sentence.text.endswith((":", "\uff1a")),
         )

@@ -1,13 +1,14 @@
 """Passages for a query: a dense lane and a term lane, fused by one formula.
 
-    score = cosine(query, chunk) + TERM_WEIGHT * bm25(query, chunk) / max bm25
+    score = cosine(query, chunk) + TERM_WEIGHT * bm25(query, chunk) / max bm25 + prior(source)
 
 Dense search alone misses what is spelled, not meant (`__enter__`, `//`); terms alone miss
 paraphrase. On the development questions about Python the sum finds a right passage first in 23 of
-40 against 20 for the dense lane alone (reciprocal ranks: 16).
+40 against 20 for the dense lane alone (reciprocal ranks: 16). A prior says of a family of sources,
+by the beginning of its uris, how much nearer or farther it counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from rag.document import Chunk, Passage
 from rag.embedder import Embedder
 
 TERM_WEIGHT = 0.4
-_CANDIDATES_PER_PASSAGE = 4
+_CANDIDATES_PER_PASSAGE = 12
 
 
 class SearchableCollection(Protocol):
@@ -46,10 +47,22 @@ class Retrieved:
     nearest: float
 
 
+def prior_of(uri: str, priors: Mapping[str, float]) -> float:
+    """Return the prior of a source: that of the longest beginning of its uri, else 0."""
+    fitting = [beginning for beginning in priors if uri.startswith(beginning)]
+    return priors[max(fitting, key=len)] if fitting else 0.0
+
+
 def retrieve(
-    query: str, collection: SearchableCollection, *, name: str, embedder: Embedder, k: int
+    query: str,
+    collection: SearchableCollection,
+    *,
+    name: str,
+    embedder: Embedder,
+    k: int,
+    priors: Mapping[str, float],
 ) -> Retrieved:
-    """Return the k best passages of both lanes."""
+    """Return the k best passages of both lanes; `nearest` is the cosine alone, without priors."""
     vector = embedder.encode([query], "query")[0]
     dense = collection.search(vector, k * _CANDIDATES_PER_PASSAGE)
     terms = collection.search_terms(query, k * _CANDIDATES_PER_PASSAGE)
@@ -61,6 +74,8 @@ def retrieve(
         scores[_key(hit)] = floor
     for hit in dense:
         scores[_key(hit)] = hit.score
+    for hit in hits.values():
+        scores[_key(hit)] += prior_of(hit.uri, priors)
     best = max((hit.score for hit in terms), default=0.0)
     if best > 0:
         for hit in terms:

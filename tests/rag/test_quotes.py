@@ -40,7 +40,11 @@ def choose(
     term_weights: Mapping[str, float] | None = None,
 ) -> list[Quote]:
     return choose_quotes(
-        question, passages, embedder=HashingEmbedder(dim=1024), term_weights=term_weights or {}
+        question,
+        passages,
+        embedder=HashingEmbedder(dim=1024),
+        term_weights=term_weights or {},
+        priors={},
     )
 
 
@@ -150,7 +154,7 @@ def test_the_signature_above_a_sentence_counts_as_its_context() -> None:
 )
 def test_without_a_text_to_quote_nothing_is_chosen_or_embedded(passages: list[Passage]) -> None:
     embedder = HashingEmbedder()
-    assert choose_quotes(QUESTION, passages, embedder=embedder, term_weights={}) == []
+    assert choose_quotes(QUESTION, passages, embedder=embedder, term_weights={}, priors={}) == []
     assert embedder.num_encoded == 0
 
 
