@@ -20,7 +20,7 @@ def search(query: str, k: int = 3, priors: dict[str, float] | None = None) -> Re
     for uri, text in TEXTS.items():
         collection.upsert(
             uri=uri,
-            title=uri,
+            title="a page",
             media_type="text/plain",
             source_sha256=sha256_hex(text.encode()),
             text=text,
