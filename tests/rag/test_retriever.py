@@ -50,9 +50,9 @@ def test_no_more_than_k_passages_come_back() -> None:
 
 
 def test_a_prior_moves_a_family_of_sources_and_leaves_the_cosine() -> None:
-    query = "The with statement wraps a block of code."
+    query = "What wraps a block of code?"
     plain = search(query)
-    moved = search(query, priors={"library/": -0.5})
+    moved = search(query, priors={"library/": -0.9})
     assert uris(plain)[0] == "library/contextlib"
     assert uris(moved)[0] == "guide/with"
     assert moved.nearest == pytest.approx(plain.nearest)
