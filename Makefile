@@ -24,6 +24,7 @@ VENV  := .venv
 PY    := $(VENV)/bin/python
 PIP   := $(PY) -m pip --disable-pip-version-check --quiet --quiet
 STAMP := $(VENV)/.installed-$(EXTRA)
+NATIVE := $(wildcard llm/native/*.cpp llm/native/*.inc llm/native/*.h)
 LANE  := not compile and not slow and not weights and not browser
 
 .PHONY: install run test check format lint types imports shapes bench clean
@@ -45,7 +46,7 @@ $(PY):
 	exit 1
 
 # torch goes first: a resolver that plans all at once takes the CUDA build, with gigabytes beside it.
-$(STAMP): pyproject.toml Makefile | $(PY)
+$(STAMP): pyproject.toml Makefile $(NATIVE) | $(PY)
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip --upgrade >/dev/null
 	@rm -f $(VENV)/.installed-*
 	@$(PIP) install --upgrade "pip>=25.1"

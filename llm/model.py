@@ -4,6 +4,8 @@ Parameter names are Hugging Face's. Knows nothing of files, tokens' text or samp
 batch, `t` positions, `c` hidden size, `v` vocabulary.
 """
 
+from typing import cast
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -59,6 +61,11 @@ class LlamaModel(nn.Module):
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self._rotary: RotaryEmbedding | None = None
 
+    @property
+    def decoder_layers(self) -> tuple[DecoderLayer, ...]:
+        """The layers, typed."""
+        return tuple(cast(DecoderLayer, layer) for layer in self.layers)
+
     def new_cache(self) -> KVCache:
         """Return an empty cache of this model's depth."""
         return KVCache(self.config.num_hidden_layers)
@@ -84,8 +91,12 @@ class LlamaModel(nn.Module):
         if kv_cache is not None:
             kv_cache.advance(t)
         x = self.norm(x[:, -1:] if last_only else x)
-        head = self.embed_tokens.weight if self.config.tie_word_embeddings else self.lm_head.weight
-        return F.linear(x, head)
+        return F.linear(x, self.head_weight)
+
+    @property
+    def head_weight(self) -> Float[Tensor, "v c"]:
+        """The weight that turns hidden states into logits: often the embedding's."""
+        return self.embed_tokens.weight if self.config.tie_word_embeddings else self.lm_head.weight
 
     def _tables(self) -> RotaryEmbedding:
         # Built on first use: a model made on torch's meta device has nowhere to put them.

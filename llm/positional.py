@@ -5,8 +5,9 @@ Letters: `t` positions, `h` heads, `b` batch, `d` head width.
 
 import math
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int, Int32
 from torch import Tensor
 
 from llm.config import RopeScaling
@@ -54,6 +55,38 @@ class RotaryEmbedding:
     ) -> tuple[Float[Tensor, "t d"], Float[Tensor, "t d"]]:
         """Return cos and sin at these positions."""
         return self._cos[positions], self._sin[positions]
+
+
+class RotaryTable:
+    """Cosines and sines of a rotation for rows at any positions, as arrays of d/2 angles each.
+
+    Positions past the model's own length are computed when they come up: a rolling cache goes on
+    counting.
+    """
+
+    def __init__(
+        self, head_dim: int, theta: float, max_positions: int, scaling: RopeScaling | None = None
+    ) -> None:
+        self._inverse = inverse_frequencies(head_dim, theta, scaling)
+        self._cosines, self._sines = self._angles(0, max_positions)
+
+    def rows(
+        self, positions: Int32[np.ndarray, " r"]
+    ) -> tuple[Float32[np.ndarray, "r half"], Float32[np.ndarray, "r half"]]:
+        """Return cosines and sines, a row for each position."""
+        last = int(positions.max()) if len(positions) else 0
+        if last >= len(self._cosines):
+            more = self._angles(len(self._cosines), max(last + 1, 2 * len(self._cosines)))
+            self._cosines = np.concatenate([self._cosines, more[0]])
+            self._sines = np.concatenate([self._sines, more[1]])
+        return self._cosines[positions], self._sines[positions]
+
+    def _angles(
+        self, start: int, stop: int
+    ) -> tuple[Float32[np.ndarray, "s half"], Float32[np.ndarray, "s half"]]:
+        # float32 angles, as the models were trained with; up to 2^24 positions are exact
+        angles = torch.outer(torch.arange(start, stop, dtype=torch.float32), self._inverse)
+        return angles.cos().numpy(), angles.sin().numpy()
 
 
 def rotate(
