@@ -1,13 +1,15 @@
 """The draw: arg max of log-probability plus Gumbel noise of (seed, position, token).
 
 By the Gumbel-max identity this samples from the softmax of the survivors; renormalising them would
-not change the arg max, so nobody does. Ties go to the lower token id.
+not change the arg max, so nobody does. Ties go to the lower token id. The noise has the same bits
+as in `llm/native/sampling.cpp`.
 """
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from llm.philox import gumbels
+from llm.decoding.elementary import log
+from llm.philox import uniforms
 
 
 def draw(
@@ -21,6 +23,7 @@ def draw(
     """Return the drawn token; `position` is absolute, prompt included."""
     if len(token_ids) == 1:
         return int(token_ids[0])
-    score = log_probs + gumbels(token_ids, seed=seed, position=position, stream=stream)
+    u = uniforms(token_ids, seed=seed, position=position, stream=stream)
+    score = log_probs - log(-log(u))
     best = token_ids[score == score.max()]
     return int(best.min())
