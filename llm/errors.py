@@ -7,7 +7,10 @@ LLMError
 ├── CheckpointError          a weight file that cannot be used
 │   └── UnsupportedModelError    architecture, tensor type or tokenizer that we do not implement
 ├── ContextOverflowError     a prompt that cannot fit, with by how much
+├── RequestTooLargeError     a request that the whole cache could not hold; a ValueError too
+├── OutOfBlocksError         every block of the cache is in use at the moment
 ├── EngineBusyError          too many requests at once
+├── EngineFailureError       a request that the engine could not compute; others go on
 └── CancelledGenerationError the caller gave up before the end
 """
 
@@ -48,8 +51,35 @@ class ContextOverflowError(LLMError):
         )
 
 
+class RequestTooLargeError(LLMError, ValueError):
+    """A request needs more of the key/value cache than there is, even with all of it to itself."""
+
+    def __init__(self, *, num_blocks: int, limit: int, block_size: int, what: str) -> None:
+        self.num_blocks = num_blocks
+        self.limit = limit
+        super().__init__(
+            f"{what} needs {num_blocks} blocks of {block_size} positions and the cache has {limit};"
+            " ask for fewer tokens, shorten the prompt or enlarge the cache"
+        )
+
+
+class OutOfBlocksError(LLMError):
+    """No block of the key/value cache is free; nothing was changed."""
+
+    def __init__(self, *, needed: int, free: int) -> None:
+        self.needed = needed
+        self.free = free
+        super().__init__(
+            f"{needed} blocks are needed and {free} are free; release a branch and try again"
+        )
+
+
 class EngineBusyError(LLMError):
     """The engine already serves as many requests as it is set to."""
+
+
+class EngineFailureError(LLMError):
+    """A request could not be computed, through no fault of the others."""
 
 
 class CancelledGenerationError(LLMError):
