@@ -17,6 +17,7 @@ from dialog.reply import EvidenceFound, Reply, TurnRequest
 from dialog.session import SessionStore
 from index.store import CollectionStore
 from llm.chat import ChatModel, TextDelta
+from llm.engine_statistics import EngineState, EngineStatistics
 from rag.embedder import Embedder
 from rag.ingest import Ingestor
 
@@ -35,6 +36,19 @@ class Agent(Protocol):
         ...
 
 
+class InspectableEngine(Protocol):
+    """What the engine tells of itself (satisfied by `llm.async_engine.AsyncEngine`)."""
+
+    @property
+    def statistics(self) -> EngineStatistics:
+        """Counters since the start."""
+        ...
+
+    def state(self) -> EngineState:
+        """Return what runs, waits and is kept right now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """The parts of a running service; `close` ends them in a safe order."""
@@ -49,6 +63,7 @@ class Application:
     foreground: Foreground
     background: BackgroundIngest
     readiness: Readiness
+    engine: InspectableEngine | None = None
     on_close: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ language topics are indexed first and whose library docstrings follow in the bac
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import sqlalchemy
 
@@ -20,11 +21,16 @@ from dialog.agent import DialogAgent
 from dialog.session import SQLSessionStore
 from index.database import open_database
 from index.store import CollectionStore
+from llm.async_engine import AsyncEngine
 from llm.checkpoint import load_decoder
+from llm.decoding.sampler import BatchSampler
 from llm.embedding import load_text_encoder
-from llm.engine import Engine
+from llm.engine import Engine, ServedModel
+from llm.engine_statistics import EngineLimits
 from llm.model_store import ModelStore
-from llm.thread_count import fastest_decode_threads, set_threads
+from llm.native.loader import load_library
+from llm.runner_choice import ComputeOptions, choose_runner
+from llm.thread_count import set_threads
 from rag.ingest import Ingestor, Progress
 from rag.pipeline import RetrievalPipeline
 from rag.python_reference import LIBRARY_PREFIX, count, language_topics, library_docstrings
@@ -36,6 +42,7 @@ OnProgress = Callable[[str, int, int], None]
 # Six thousand short docstrings share words with any question about the language and crowd out the
 # reference that explains it; questions about the library are far nearer to them than this.
 PRIORS = {LIBRARY_PREFIX: -0.15}
+MEASUREMENTS = "measurements.json"
 LIBRARY_LABEL = "Python library docstrings"
 TOPICS_LABEL = "indexing the Python language reference"
 
@@ -72,16 +79,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     threads = set_threads(settings.threads)
     models = ModelStore(settings.home)
     report("loading the models", 0)
-    decoder = load_decoder(models.path(settings.chat_model))
-    decode_threads = settings.threads or fastest_decode_threads(decoder.model, threads)
-    logger.info("computing on %d threads, single tokens on %d", threads, decode_threads)
-    engine = Engine(
-        decoder,
-        name=settings.chat_model,
-        context_size=settings.context_size,
-        max_concurrent=settings.max_concurrent,
-        decode_threads=decode_threads,
-    )
+    engine = AsyncEngine(build_engine(settings, models.path(settings.chat_model)))
     report("loading the models", 1)
     embedder = load_text_encoder(
         models.path(settings.embedding_model), name=settings.embedding_model
@@ -110,7 +108,47 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         foreground=foreground,
         background=BackgroundIngest(ingestor, foreground),
         readiness=Readiness(),
-        on_close=(database.dispose,),
+        engine=engine,
+        on_close=(engine.close, database.dispose),
+    )
+
+
+def build_engine(settings: Settings, weights: Path) -> Engine:
+    """Load a decoder and choose what computes it, which the log says in one line.
+
+    Raises:
+        CheckpointError: the files cannot be used.
+        ValueError: a setting that this machine or this model cannot do.
+    """
+    decoder = load_decoder(weights)
+    context_size = settings.context_size or decoder.model.config.max_position_embeddings
+    compute = choose_runner(
+        decoder.model,
+        ComputeOptions(
+            precision=settings.precision,
+            kernels=settings.kernels,
+            threads=settings.threads,
+            cache_tokens=settings.cache_tokens,
+            determinism=settings.determinism,
+        ),
+        context_size=context_size,
+        notes=settings.home / MEASUREMENTS,
+    )
+    logger.info("the decoder runs as %s", compute.reason)
+    return Engine(
+        ServedModel(
+            name=settings.chat_model,
+            compute=compute,
+            tokenizer=decoder.tokenizer,
+            template=decoder.template,
+            context_size=context_size,
+        ),
+        BatchSampler(load_library()),
+        limits=EngineLimits(
+            max_rows=settings.max_step_rows,
+            max_running=settings.max_concurrent,
+            max_waiting=settings.max_waiting,
+        ),
     )
 
 

@@ -23,7 +23,13 @@ from index.errors import (
     UnknownDocumentError,
 )
 from llm.chat_template import TemplateRefusedError
-from llm.errors import ContextOverflowError, EngineBusyError, UnknownModelError
+from llm.errors import (
+    ContextOverflowError,
+    EngineBusyError,
+    EngineFailureError,
+    RequestTooLargeError,
+    UnknownModelError,
+)
 from rag.errors import EmptyCollectionError, ParseError
 
 MAX_SHOWN_CHARS: Final = 80
@@ -83,6 +89,7 @@ class Row:
 
 TABLE: Final[Mapping[type[Exception], Row]] = {
     ContextOverflowError: Row(status=400, code="context_length_exceeded", param="messages"),
+    RequestTooLargeError: Row(status=400, code="cache_too_small", param="max_tokens"),
     TemplateRefusedError: Row(status=400, code="messages_refused", param="messages"),
     ParseError: Row(status=400, code="unreadable_document", param="file"),
     EmptyCollectionError: Row(status=400, code="empty_collection"),
@@ -97,6 +104,7 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
         status=409, code="embedder_mismatch", type="conflict", headers=_FINAL
     ),
     ConcurrentTurnError: Row(status=409, code="concurrent_turn", type="conflict", headers=_FINAL),
+    EngineFailureError: Row(status=500, code="engine_failure", type="server_error"),
     EngineBusyError: Row(status=503, code="engine_busy", type="server_error", headers=_SOON),
     DatabaseBusyError: Row(status=503, code="database_busy", type="server_error", headers=_SOON),
 }

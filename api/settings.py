@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.errors import ConfigurationError
 from llm.model_catalog import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDING_MODEL
+from llm.precision import Determinism, Precision
 
 ENV_PREFIX = "CAUSERIE_"
 
@@ -81,7 +82,13 @@ class Settings(BaseSettings):
     threads: int | None = Field(default=None, ge=1, le=1_024)
     context_size: int | None = Field(default=None, ge=128)
     max_tokens: int = Field(default=256, ge=1)
-    max_concurrent: int = Field(default=8, ge=1, le=1_024)
+    max_concurrent: int = Field(default=64, ge=1, le=1_024)
+    max_waiting: int = Field(default=256, ge=1, le=100_000)
+    max_step_rows: int = Field(default=512, ge=1, le=65_536)
+    cache_tokens: int | None = Field(default=None, ge=16)
+    precision: Annotated[Precision, Lowercase] = "auto"
+    kernels: Annotated[str, Lowercase] = "auto"
+    determinism: Annotated[Determinism, Lowercase] = "auto"
     default_collection: str = Field(
         default="python", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
     )

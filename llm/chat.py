@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 from llm.sampling_params import SamplingParams
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "cancelled", "deadline"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens read and tokens written."""
+    """Tokens read and tokens written; `cached_tokens` of those read were computed before."""
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ class TextDelta:
 class Completion:
     """A finished generation: its whole text, why it ended, what it cost.
 
-    `prefill_s` and `decode_s` are wall-clock seconds; `seed` is the one that was really used.
+    `prefill_s` (from arrival to the first token) and `decode_s` are wall-clock seconds; `seed` is
+    the one that was really used; `left_window` early tokens were no longer seen at the end.
     """
 
     text: str
@@ -50,6 +52,7 @@ class Completion:
     seed: int
     prefill_s: float
     decode_s: float
+    left_window: int = 0
 
 
 @runtime_checkable  # for the lane that checks shapes at run time

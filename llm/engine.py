@@ -1,200 +1,339 @@
-"""The engine: prompts in, streamed completions out.
+"""The engine: requests in, text out, all of them one step further at a time.
 
-One step of one request at a time: requests take turns at the model token by token, in the order in
-which they asked, each with a cache of its own; the caches of the last ones are kept for the next
-turn of the same chat. Cancellation is looked at between prefill chunks and between tokens. Knows
-nothing of HTTP, documents or dialogue.
+A step asks the scheduler which rows run, the runner for their logits and the sampler for tokens,
+and gives each request its text. `AsyncEngine` turns the crank from a thread of its own; here
+nothing waits and nothing is locked. Knows nothing of HTTP, documents or dialogue.
 """
 
+import itertools
+import logging
 import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
+import numpy as np
+from jaxtyping import Float32
 
-from llm.chat import Completion, FinishReason, Message, TextDelta, Usage
-from llm.checkpoint import Decoder
-from llm.decoding.draw import draw
-from llm.decoding.truncate import truncate
-from llm.detokenizer import IncrementalDetokenizer
-from llm.errors import ContextOverflowError, EngineBusyError
-from llm.kv_cache import KVCache, RecentCaches
+from llm.block_manager import BlockManager, CacheDomain
+from llm.chat import Completion, FinishReason, Message
+from llm.chat_template import ChatTemplate
+from llm.decoding.sampler import DAMAGED, BatchSampler, SamplingRows
+from llm.engine_statistics import EngineLimits, EngineState, EngineStatistics
+from llm.errors import ContextOverflowError, EngineFailureError
+from llm.model_runner import EVERYTHING, ModelRunner, Span, batch_of
+from llm.paged_cache import BLOCK
+from llm.request import Listener, Part, Request
+from llm.runner_choice import ChosenRunner
 from llm.sampling_params import SamplingParams
+from llm.scheduler import Chunk, Scheduler, Step
+from llm.sequence import Sequence as TokenSequence
+from llm.sequence import Window
+from llm.tokenizer import TextTokenizer
 
-_PREFILL_CHUNK = 256
-_KEPT_CONTEXTS = 1.5  # how many full contexts of caches are kept for chats that may go on
+logger = logging.getLogger(__name__)
+
+Logits = Float32[np.ndarray, "p v"]
+
+_SINKS = 4
+_LEAST_CONTEXT = 16
+_PLAIN = "plain"
 
 
-class Turns:
-    """A lock that is handed over in the order of asking, so that no request starves."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """A model as the engine needs it: what computes it, and what turns text into its tokens."""
 
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._waiting: deque[threading.Event] = deque()
-        self._taken = False
+    name: str
+    compute: ChosenRunner
+    tokenizer: TextTokenizer
+    template: ChatTemplate
+    context_size: int
 
-    def __enter__(self) -> None:
-        with self._guard:
-            if not self._taken:
-                self._taken = True
-                return
-            mine = threading.Event()
-            self._waiting.append(mine)
-        mine.wait()
-
-    def __exit__(self, *_: object) -> None:
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._taken = False
+    def __post_init__(self) -> None:
+        held = self.compute.runner.num_blocks * BLOCK
+        if not _LEAST_CONTEXT <= self.context_size <= held:
+            raise ValueError(
+                f"context_size must be in [{_LEAST_CONTEXT}, {held}], what the cache of"
+                f" {self.name} holds; got {self.context_size}"
+            )
 
 
 class Engine:
-    """Serves one decoder to many threads; a `ChatModel`."""
+    """Requests over one model; for one thread at a time."""
 
     def __init__(
         self,
-        decoder: Decoder,
+        model: ServedModel,
+        sampler: BatchSampler,
         *,
-        name: str,
-        context_size: int | None = None,
-        max_concurrent: int = 8,
-        decode_threads: int | None = None,
+        limits: EngineLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take a loaded decoder; single tokens are computed on `decode_threads` (None: all).
+        """Serve a model; `clock` counts seconds and never goes back."""
+        self.model = model
+        self.limits = limits or EngineLimits()
+        self.statistics = EngineStatistics()
+        self._runner: ModelRunner = model.compute.runner
+        self._tokenizer = model.tokenizer
+        self._sampler = sampler
+        self._clock = clock
+        self._blocks = BlockManager(num_blocks=self._runner.num_blocks, block_size=BLOCK)
+        self._scheduler = Scheduler(
+            self._blocks,
+            max_rows=self.limits.max_rows,
+            max_running=self.limits.max_running,
+            max_waiting=self.limits.max_waiting,
+            clock=clock,
+        )
+        self._numbers = itertools.count()
+        self._requests: dict[int, Request] = {}
+        self._rows = SamplingRows(self.limits.max_running)
+        self._row_owners: list[Request] = []
 
-        Raises:
-            ValueError: `context_size` is not within what the model was made for.
-        """
-        longest = decoder.model.config.max_position_embeddings
-        if context_size is not None and not 16 <= context_size <= longest:
-            raise ValueError(
-                f"context_size must be in [16, {longest}] for {name}, got {context_size}"
-            )
-        if max_concurrent < 1:
-            raise ValueError(f"max_concurrent must be >= 1, got {max_concurrent}")
-        self.name = name
-        self.context_size = context_size or longest
-        self._model = decoder.model
-        self._tokenizer = decoder.tokenizer
-        self._template = decoder.template
-        self._turns = Turns()
-        self._recent = RecentCaches(int(_KEPT_CONTEXTS * self.context_size))
-        self._max_concurrent = max_concurrent
-        self._threads = torch.get_num_threads()
-        self._decode_threads = decode_threads or self._threads
-        self._slots = threading.Semaphore(max_concurrent)
+    @property
+    def has_work(self) -> bool:
+        """Whether a step would do anything."""
+        return bool(self._requests)
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Return the length of the prompt these messages make, template included."""
-        return len(self._template.encode(messages))
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """Return the prompt of a chat as token ids."""
+        return self.model.template.encode(messages)
 
-    def stream(
-        self,
-        messages: Sequence[Message],
-        params: SamplingParams,
-        *,
-        cancel: threading.Event | None = None,
-    ) -> Iterator[TextDelta | Completion]:
-        """Continue a chat; see `ChatModel.stream`."""
-        return self.generate(self._template.encode(messages), params, cancel=cancel)
-
-    def generate(
+    def add_request(
         self,
         prompt_ids: Sequence[int],
         params: SamplingParams,
+        listener: Listener,
         *,
         cancel: threading.Event | None = None,
-    ) -> Iterator[TextDelta | Completion]:
-        """Continue token ids; yields text as it is made, then one `Completion`.
+        tenant: str = "",
+    ) -> Request:
+        """Queue a request; `listener` hears of its text from `step`.
 
         Raises:
-            ContextOverflowError: the prompt leaves no room for a single token.
-            EngineBusyError: `max_concurrent` generations are under way.
+            ContextOverflowError: the prompt leaves no room for a single token, and the request does
+                not ask for a rolling cache.
+            RequestTooLargeError: the whole cache could not hold it.
+            EngineBusyError: as many requests wait as may.
         """
-        if len(prompt_ids) >= self.context_size:
-            raise ContextOverflowError(
-                num_tokens=len(prompt_ids), limit=self.context_size - 1, what="the prompt"
-            )
         if not prompt_ids:
             raise ValueError("a prompt needs at least one token")
-        if not self._slots.acquire(blocking=False):
-            raise EngineBusyError(
-                f"{self._max_concurrent} generations are under way, which is the most that is"
-                " served at once; try again in a moment"
+        rolls = params.overflow == "roll"
+        if len(prompt_ids) >= self.model.context_size and not rolls:
+            raise ContextOverflowError(
+                num_tokens=len(prompt_ids), limit=self.model.context_size - 1, what="the prompt"
             )
-        try:
-            yield from self._run(list(prompt_ids), params, cancel or threading.Event())
-        finally:
-            self._slots.release()
+        room = self.model.context_size - len(prompt_ids)
+        limit = params.max_tokens or max(room, 1)
+        window = None
+        if limit > room:
+            if rolls:
+                window = Window(sinks=_SINKS, size=self.model.context_size - _SINKS)
+            else:
+                limit = room
+        now = self._clock()
+        sequence = TokenSequence(
+            number=next(self._numbers),
+            token_ids=list(prompt_ids),
+            domain=self._domain(tenant, window),
+            max_tokens=limit,
+            arrival=now,
+            deadline=None if params.timeout_s is None else now + params.timeout_s,
+            window=window,
+        )
+        self._scheduler.add(sequence)
+        request = Request(
+            sequence,
+            params,
+            seed=secrets.randbits(63) if params.seed is None else params.seed,
+            limit=limit,
+            cancel=cancel or threading.Event(),
+            listener=listener,
+        )
+        self._requests[sequence.number] = request
+        self._rows.join(params, seed=request.seed, position=0)
+        self._row_owners.append(request)
+        request.row = len(self._row_owners) - 1
+        return request
 
-    def _run(
-        self, prompt_ids: list[int], params: SamplingParams, cancel: threading.Event
-    ) -> Iterator[TextDelta | Completion]:
-        seed = secrets.randbits(63) if params.seed is None else params.seed
-        room = self.context_size - len(prompt_ids)
-        limit = room if params.max_tokens is None else min(room, params.max_tokens)
-        detokenizer = IncrementalDetokenizer(params.stop)
-        kv_cache = self._recent.take(prompt_ids) or self._model.new_cache()
-        token_ids = list(prompt_ids)
-        started = time.perf_counter()
-        logits = self._prefill(prompt_ids, kv_cache, cancel)
-        prefilled = time.perf_counter()
-        said: list[str] = []
-        num_tokens = 0
-        finish: FinishReason = "length"
-        while logits is not None and num_tokens < limit:
-            token = self._choose(logits, params, seed, position=kv_cache.length)
-            num_tokens += 1
-            token_ids.append(token)
-            if token in self._tokenizer.eos_ids:
-                finish = "stop"
-                break
-            text = detokenizer.push(self._tokenizer.token_bytes(token))
-            if text:
-                said.append(text)
-                yield TextDelta(text=text)
-            if detokenizer.stopped:
-                finish = "stop"
-                break
-            if num_tokens < limit:
-                logits = None if cancel.is_set() else self._forward([token], kv_cache)
-        if logits is None:
-            finish = "cancelled"
-        self._recent.give(token_ids, kv_cache)
-        if rest := detokenizer.finish():
-            said.append(rest)
-            yield TextDelta(text=rest)
-        yield Completion(
-            text="".join(said),
-            finish_reason=finish,
-            usage=Usage(prompt_tokens=len(prompt_ids), completion_tokens=num_tokens),
-            seed=seed,
-            prefill_s=prefilled - started,
-            decode_s=time.perf_counter() - prefilled,
+    def _domain(self, tenant: str, window: Window | None) -> CacheDomain:
+        mode = _PLAIN if window is None else f"sink:{window.sinks}:{window.size}"
+        return CacheDomain(model=self.model.compute.fingerprint, tenant=tenant, mode=mode)
+
+    def step(self) -> bool:
+        """Bring the requests one step further; returns whether there was anything to do.
+
+        No request can make another fail: what goes wrong with one row ends its request alone.
+        """
+        started = self._clock()
+        ended = self._end_given_up()
+        step = self._scheduler.schedule()
+        if step is None:
+            return ended
+        if step.copies:
+            self._runner.copy_blocks((copy.source, copy.target) for copy in step.copies)
+        for chunk in step.chunks:
+            self._requests[chunk.sequence.number].begin(chunk.start)
+        scheduled = self._clock()
+        chunks, logits = self._compute(step.chunks)
+        forwarded = self._clock()
+        self._scheduler.commit(step if len(chunks) == len(step.chunks) else _only(step, chunks))
+        self._draw([chunk for chunk in chunks if chunk.needs_logits], logits)
+        self.statistics.count_step(
+            rows=sum(chunk.stop - chunk.start for chunk in chunks),
+            preempted=len(step.preempted),
+            forward_s=forwarded - scheduled,
+            total_s=self._clock() - started,
+        )
+        return True
+
+    def generate_batch(
+        self, prompts: Sequence[Sequence[int]], params: SamplingParams
+    ) -> list[Completion]:
+        """Continue some prompts side by side, on the caller's thread, and return all completions.
+
+        Raises:
+            LLMError: the first that any of them met.
+        """
+        ends: dict[int, Part | Exception] = {}
+        for i, prompt in enumerate(prompts):
+            self.add_request(prompt, params, lambda part, i=i: ends.__setitem__(i, part))  # type: ignore[misc]
+        while self.has_work:
+            self.step()
+        completions = [ends[i] for i in range(len(prompts))]
+        for completion in completions:
+            if isinstance(completion, Exception):
+                raise completion
+        return [completion for completion in completions if isinstance(completion, Completion)]
+
+    def fail_all(self, error: Exception) -> None:
+        """End every request with an error."""
+        for request in list(self._requests.values()):
+            self._fail(request, error)
+
+    def state(self) -> EngineState:
+        """Return a picture of what runs, waits and is kept."""
+        prefix = self._blocks.statistics
+        return EngineState(
+            running=self._scheduler.num_running,
+            waiting=self._scheduler.num_waiting,
+            num_blocks=self._blocks.num_blocks,
+            used_blocks=self._blocks.num_used,
+            cached_blocks=self._blocks.num_cached,
+            block_size=BLOCK,
+            prefix_queried_tokens=prefix.queried_tokens,
+            prefix_hit_tokens=prefix.hit_tokens,
+            evicted_blocks=prefix.evictions,
+            kernels=self._runner.kernels,
+            threads=self.model.compute.threads,
+            determinism=self.model.compute.determinism,
+            fingerprint=self.model.compute.fingerprint,
+            context_size=self.model.context_size,
+            limits=self.limits,
         )
 
-    def _prefill(
-        self, prompt_ids: list[int], kv_cache: KVCache, cancel: threading.Event
-    ) -> Tensor | None:
-        """Read what the cache lacks of the prompt; returns the last logits, None if cancelled."""
-        logits = None
-        for start in range(kv_cache.length, len(prompt_ids), _PREFILL_CHUNK):
-            if cancel.is_set():
-                return None
-            logits = self._forward(prompt_ids[start : start + _PREFILL_CHUNK], kv_cache)
-        return logits
+    def check(self) -> None:
+        """Assert that blocks and tables agree; for tests and soak runs."""
+        self._blocks.check()
 
-    def _forward(self, token_ids: list[int], kv_cache: KVCache) -> Tensor:
-        with self._turns, torch.inference_mode():
-            torch.set_num_threads(self._threads if len(token_ids) > 1 else self._decode_threads)
-            return self._model(torch.tensor([token_ids]), kv_cache, last_only=True)[0, -1]
+    def _end_given_up(self) -> bool:
+        cancelled = [request for request in self._requests.values() if request.cancel.is_set()]
+        for request in cancelled:
+            self._finish(request, "cancelled")
+        expired = self._scheduler.expired()
+        for sequence in expired:
+            self._finish(self._requests[sequence.number], "deadline")
+        return bool(cancelled or expired)
 
-    @staticmethod
-    def _choose(logits: Tensor, params: SamplingParams, seed: int, *, position: int) -> int:
-        survivors = truncate(logits.numpy(), params)
-        return draw(survivors.token_ids, survivors.log_probs, seed=seed, position=position)
+    def _compute(self, chunks: Sequence[Chunk]) -> tuple[list[Chunk], Logits]:
+        """Return the chunks that could be computed, and the logits of those that need them."""
+        try:
+            output = self._runner.forward(batch_of([_span_of(chunk) for chunk in chunks]))
+        except Exception as error:  # it may be the fault of one row: each on its own
+            if len(chunks) == 1:
+                logger.exception("a step of one request failed")
+                failed = self._requests[chunks[0].sequence.number]
+                self._fail(failed, EngineFailureError(f"the engine failed: {error!r}"))
+                return [], np.zeros((0, 0), np.float32)
+        else:
+            return list(chunks), output.logits
+        kept: list[Chunk] = []
+        rows: list[Logits] = []
+        for chunk in chunks:
+            done, logits = self._compute([chunk])
+            kept += done
+            rows.append(logits.copy())  # the runner uses the memory again
+        return kept, np.concatenate([row for row in rows if row.size] or rows)
+
+    def _draw(self, chunks: Sequence[Chunk], logits: Logits) -> None:
+        if not chunks:
+            return
+        requests = [self._requests[chunk.sequence.number] for chunk in chunks]
+        rows = self._rows.at([request.row for request in requests])
+        rows.positions[:] = [len(request.sequence.token_ids) for request in requests]
+        tokens = self._sampler.draw(logits, rows)
+        now = self._clock()
+        for request, token in zip(requests, tokens.tolist(), strict=True):
+            self._take(request, token, now)
+
+    def _take(self, request: Request, token: int, now: float) -> None:
+        if token == DAMAGED:
+            self._fail(
+                request,
+                EngineFailureError(
+                    "the logits of this request are not finite: its tokens drive the model out of"
+                    " range, or the weights are damaged"
+                ),
+            )
+            return
+        self.statistics.count_token(request, now)
+        self._scheduler.append(request.sequence, token)
+        if token in self._tokenizer.eos_ids:
+            request.take_end(now)
+            self._finish(request, "stop")
+        elif (reason := request.take(self._tokenizer.token_bytes(token), now)) is not None:
+            self._finish(request, reason)
+
+    def _finish(self, request: Request, reason: FinishReason) -> None:
+        sequence = request.sequence
+        left = 0
+        if sequence.window is not None:
+            kept = sequence.window.sinks + sequence.window.size
+            left = max(0, sequence.num_computed - kept)
+        self._remove(request)
+        now = self._clock()
+        self.statistics.count_end(request, reason, now)
+        request.complete(reason, now=now, left_window=left)
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        self._remove(request)
+        self.statistics.count_end(request, "error", self._clock())
+        request.fail(error)
+
+    def _remove(self, request: Request) -> None:
+        self._scheduler.finish(request.sequence)
+        del self._requests[request.sequence.number]
+        self._rows.leave(request.row)
+        del self._row_owners[request.row]
+        for behind in self._row_owners[request.row :]:
+            behind.row -= 1
+
+
+def _only(step: Step, chunks: Sequence[Chunk]) -> Step:
+    return replace(step, chunks=tuple(chunks))
+
+
+def _span_of(chunk: Chunk) -> Span:
+    sequence, start, stop = chunk.sequence, chunk.start, chunk.stop
+    assert sequence.table is not None
+    window = sequence.window
+    return Span(
+        token_ids=sequence.token_ids[start:stop],
+        start=start,
+        blocks=sequence.table.blocks,
+        wants="last" if chunk.needs_logits else "none",
+        sinks=0 if window is None else window.sinks,
+        window=EVERYTHING if window is None else window.size,
+    )

@@ -125,6 +125,7 @@ def test_every_error_of_the_caller_has_a_row() -> None:
         "IndexStoreError",
         "LLMError",
         "ModelStoreError",
+        "OutOfBlocksError",
         "SchemaVersionError",
         "UnreadableEventError",
         "UnsupportedModelError",

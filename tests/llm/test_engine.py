@@ -1,163 +1,285 @@
 import threading
+from collections.abc import Iterable
 
+import numpy as np
 import pytest
-from torch import Tensor
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from llm.chat import ChatModel, Completion, Message, TextDelta
+from llm.chat import Completion, TextDelta
 from llm.engine import Engine
-from llm.errors import ContextOverflowError, EngineBusyError
-from llm.kv_cache import KVCache
+from llm.engine_statistics import EngineLimits
+from llm.errors import (
+    ContextOverflowError,
+    EngineBusyError,
+    EngineFailureError,
+    RequestTooLargeError,
+)
+from llm.model_runner import Batch, ModelRunner, StepOutput
+from llm.request import Part
 from llm.sampling_params import SamplingParams
-from llm.testing import ChatModelContract
-from tests.llm.tiny_model import tiny_decoder
+from tests.llm.tiny_engine import packable_decoder, serve, tiny_engine
 
-HELLO = [Message(role="user", content="Hello.")]
-
-
-@pytest.fixture
-def engine() -> Engine:
-    return Engine(tiny_decoder(), name="tiny", max_concurrent=3)
+BAD = 258
+PROMPTS = [[(3 * i + 7 * j) % 250 + 1 for j in range(10 + 9 * i)] for i in range(6)]
 
 
-def text_of(engine: Engine, params: SamplingParams) -> str:
-    end = list(engine.stream(HELLO, params))[-1]
-    assert isinstance(end, Completion)
-    return end.text
+class CountingRunner:
+    """Counts rows, and fails or poisons where the token `BAD` is among them."""
+
+    def __init__(self, inner: ModelRunner, *, raises: bool = False, poisons: bool = False) -> None:
+        self._inner = inner
+        self._raises, self._poisons = raises, poisons
+        self.kernels, self.num_blocks = inner.kernels, inner.num_blocks
+        self.rows: list[int] = []
+
+    def copy_blocks(self, copies: Iterable[tuple[int, int]]) -> None:
+        self._inner.copy_blocks(copies)
+
+    def forward(self, batch: Batch) -> StepOutput:
+        bad = batch.token_ids == BAD
+        if self._raises and bad.any():
+            raise ArithmeticError("a bad row")
+        self.rows.append(len(batch.token_ids))
+        output = self._inner.forward(batch)
+        if self._poisons:
+            for i, row in enumerate(batch.output_rows):
+                span = np.searchsorted(batch.span_starts, row, side="right") - 1
+                if bad[batch.span_starts[span] : batch.span_starts[span + 1]].any():
+                    output.logits[i] = np.nan
+        return output
 
 
-class TestEngine(ChatModelContract):
-    @pytest.fixture
-    def model(self) -> ChatModel:
-        return Engine(tiny_decoder(), name="tiny")
+def collect(engine: Engine, prompt: list[int], params: SamplingParams) -> list[Part | Exception]:
+    parts: list[Part | Exception] = []
+    engine.add_request(prompt, params, parts.append)
+    return parts
 
 
-def test_a_seed_gives_the_same_text_again_and_another_seed_another(engine: Engine) -> None:
-    params = SamplingParams(temperature=1.0, max_tokens=20, seed=4)
-    assert text_of(engine, params) == text_of(engine, params)
-    other = SamplingParams(temperature=1.0, max_tokens=20, seed=5)
-    assert text_of(engine, params) != text_of(engine, other)
+def drain(engine: Engine) -> None:
+    while engine.has_work:
+        assert engine.step()
+    engine.check()
+    assert engine.state().used_blocks == 0
 
 
-def test_the_seed_that_was_used_is_recorded(engine: Engine) -> None:
-    end = list(engine.stream(HELLO, SamplingParams(temperature=1.0, max_tokens=20)))[-1]
-    assert isinstance(end, Completion)
-    assert (
-        text_of(engine, SamplingParams(temperature=1.0, max_tokens=20, seed=end.seed)) == end.text
+def alone(prompt: list[int], params: SamplingParams) -> Completion:
+    return tiny_engine().generate_batch([prompt], params)[0]
+
+
+def sampled(seed: int = 4, max_tokens: int = 9) -> SamplingParams:
+    return SamplingParams(temperature=1.0, top_p=0.95, seed=seed, max_tokens=max_tokens)
+
+
+def test_a_seed_gives_the_same_text_again_and_another_seed_another() -> None:
+    assert alone(PROMPTS[0], sampled()).text == alone(PROMPTS[0], sampled()).text
+    assert alone(PROMPTS[0], sampled()).text != alone(PROMPTS[0], sampled(5)).text
+
+
+def test_the_seed_that_was_used_is_recorded() -> None:
+    end = alone(PROMPTS[0], SamplingParams(temperature=1.0, max_tokens=20))
+    again = SamplingParams(temperature=1.0, max_tokens=20, seed=end.seed)
+    assert alone(PROMPTS[0], again).text == end.text
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    arrivals=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6)), min_size=2, max_size=9),
+    max_rows=st.integers(1, 64),
+    max_running=st.integers(1, 6),
+    cache_blocks=st.integers(8, 40),
+)
+def test_a_request_says_the_same_in_whatever_company_it_is_served(
+    arrivals: list[tuple[int, int]], max_rows: int, max_running: int, cache_blocks: int
+) -> None:
+    """Joins, leaves, chunks, cache hits and preemptions change no token (T2, T5, T6)."""
+    engine = tiny_engine(
+        limits=EngineLimits(max_rows=max_rows, max_running=max_running),
+        cache_tokens=16 * cache_blocks,
     )
+    got = []
+    for which, steps in arrivals:
+        got.append((which, collect(engine, PROMPTS[which], sampled(which))))
+        for _ in range(steps):
+            engine.step()
+    drain(engine)
+    for which, parts in got:
+        end = parts[-1]
+        assert isinstance(end, Completion)
+        assert end.text == _expected(which)
+        assert "".join(part.text for part in parts if isinstance(part, TextDelta)) == end.text
 
 
-def test_requests_side_by_side_give_what_each_gives_alone(engine: Engine) -> None:
-    wanted = [
-        text_of(engine, SamplingParams(temperature=1.0, max_tokens=12, seed=seed))
-        for seed in range(3)
-    ]
-    got: dict[int, str] = {}
-
-    def run(seed: int) -> None:
-        got[seed] = text_of(engine, SamplingParams(temperature=1.0, max_tokens=12, seed=seed))
-
-    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [got[seed] for seed in range(3)] == wanted
+_EXPECTED: dict[int, str] = {}
 
 
-def test_cancelling_in_the_middle_keeps_what_was_said(engine: Engine) -> None:
+def _expected(which: int) -> str:
+    if which not in _EXPECTED:
+        _EXPECTED[which] = alone(PROMPTS[which], sampled(which)).text
+    return _EXPECTED[which]
+
+
+def test_preemption_really_happens_where_blocks_are_few() -> None:
+    engine = tiny_engine(cache_tokens=16 * 8)
+    for prompt in PROMPTS[3:]:
+        collect(engine, prompt, SamplingParams(temperature=1.0, seed=2, max_tokens=40))
+    drain(engine)
+    assert engine.statistics.preemptions > 0
+
+
+def test_the_next_turn_computes_only_its_new_tokens() -> None:
+    runners: list[CountingRunner] = []
+
+    def counting(inner: ModelRunner) -> ModelRunner:
+        runners.append(CountingRunner(inner))
+        return runners[0]
+
+    engine = tiny_engine(wrap=counting)
+    first = engine.generate_batch([PROMPTS[5]], sampled())[0]
+    assert first.usage.cached_tokens == 0
+    runners[0].rows.clear()
+    again = engine.generate_batch([[*PROMPTS[5], 1, 2, 3]], sampled(max_tokens=1))[0]
+    assert again.usage.cached_tokens == len(PROMPTS[5]) // 16 * 16
+    assert sum(runners[0].rows) == len(PROMPTS[5]) + 3 - again.usage.cached_tokens
+
+
+def test_a_prompt_that_is_cached_whole_still_computes_its_last_token() -> None:
+    engine = tiny_engine()
+    prompt = [1] * 33
+    first = engine.generate_batch([prompt], sampled())[0]
+    again = engine.generate_batch([prompt], sampled())[0]
+    assert first.text == again.text
+    assert again.usage.cached_tokens == 32
+
+
+def test_tenants_never_share_what_was_computed() -> None:
+    engine = tiny_engine()
+    ends: list[Part | Exception] = []
+    for tenant in ("a", "b", "a"):
+        engine.add_request(PROMPTS[5], sampled(), ends.append, tenant=tenant)
+        drain(engine)
+    cached = [end.usage.cached_tokens for end in ends if isinstance(end, Completion)]
+    assert cached == [0, 0, len(PROMPTS[5]) // 16 * 16]
+
+
+def test_what_breaks_with_one_row_breaks_one_request() -> None:
+    engine = tiny_engine(wrap=lambda inner: CountingRunner(inner, raises=True))
+    good = collect(engine, PROMPTS[0], sampled(0))
+    bad = collect(engine, [*PROMPTS[1], BAD], sampled())
+    other = collect(engine, PROMPTS[2], sampled(2))
+    drain(engine)
+    assert isinstance(bad[-1], EngineFailureError)
+    for which, parts in ((0, good), (2, other)):
+        assert isinstance(parts[-1], Completion)
+        assert parts[-1].text == _expected(which)
+
+
+def test_logits_that_are_not_finite_end_their_request_alone() -> None:
+    engine = tiny_engine(wrap=lambda inner: CountingRunner(inner, poisons=True))
+    bad = collect(engine, [*PROMPTS[1], BAD], sampled())
+    good = collect(engine, PROMPTS[0], sampled(0))
+    drain(engine)
+    assert isinstance(bad[-1], EngineFailureError)
+    assert "not finite" in str(bad[-1])
+    assert isinstance(good[-1], Completion)
+    assert good[-1].text == _expected(0)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_cancelling_in_queue_prefill_and_decode_frees_all_blocks(steps: int) -> None:
+    engine = tiny_engine(limits=EngineLimits(max_rows=8))
     cancel = threading.Event()
-    said = ""
-    end = None
-    params = SamplingParams(temperature=1.0, max_tokens=100, seed=1)
-    for part in engine.stream(HELLO, params, cancel=cancel):
-        if isinstance(part, TextDelta):
-            said += part.text
-            cancel.set()
-        else:
-            end = part
-    assert end is not None
+    parts: list[Part | Exception] = []
+    engine.add_request(PROMPTS[1], sampled(max_tokens=50), parts.append, cancel=cancel)
+    for _ in range(steps):
+        engine.step()
+    cancel.set()
+    engine.step()
+    assert not engine.has_work
+    assert engine.state().used_blocks == 0
+    end = parts[-1]
+    assert isinstance(end, Completion)
     assert end.finish_reason == "cancelled"
-    assert end.text == said
-    assert end.usage.completion_tokens < 100
+    assert end.text == "".join(part.text for part in parts if isinstance(part, TextDelta))
+    stage = ("queue", "prefill", "decode")[(0, 1, 4).index(steps)]
+    assert engine.statistics.cancelled[stage] == 1
 
 
-def test_too_many_requests_at_once_are_refused_and_leave_no_trace(engine: Engine) -> None:
-    running = [engine.stream(HELLO, SamplingParams(max_tokens=50)) for _ in range(3)]
-    for stream in running:
-        next(stream)
-    with pytest.raises(EngineBusyError, match="3 generations"):
-        next(engine.stream(HELLO, SamplingParams(max_tokens=50)))
-    for stream in running:
-        stream.close()  # type: ignore[attr-defined]
-    assert text_of(engine, SamplingParams(max_tokens=3))
+def test_a_deadline_ends_a_request_with_what_it_has() -> None:
+    engine = tiny_engine(ticks=True)
+    params = SamplingParams(temperature=1.0, seed=1, max_tokens=100, timeout_s=60.0)
+    late = collect(engine, PROMPTS[0], params)
+    drain(engine)
+    end = late[-1]
+    assert isinstance(end, Completion)
+    assert end.finish_reason == "deadline"
+    assert 0 < end.usage.completion_tokens < 100
+
+
+def test_a_full_queue_is_refused_and_leaves_no_trace() -> None:
+    engine = tiny_engine(limits=EngineLimits(max_waiting=3))
+    for _ in range(3):
+        collect(engine, PROMPTS[0], sampled())
+    with pytest.raises(EngineBusyError, match="3"):
+        collect(engine, PROMPTS[0], sampled())
+    drain(engine)
 
 
 def test_generation_ends_where_the_context_is_full() -> None:
-    engine = Engine(tiny_decoder(), name="tiny", context_size=64)
-    prompt = engine.count_tokens(HELLO)
-    end = list(engine.stream(HELLO, SamplingParams(temperature=1.0, seed=2)))[-1]
-    assert isinstance(end, Completion)
-    assert prompt + end.usage.completion_tokens <= 64
+    engine = tiny_engine(context_size=64)
+    end = engine.generate_batch([PROMPTS[1]], SamplingParams(temperature=1.0, seed=2))[0]
+    assert len(PROMPTS[1]) + end.usage.completion_tokens <= 64
+    assert end.finish_reason in {"length", "stop"}
 
 
 def test_a_prompt_that_cannot_fit_says_by_how_much() -> None:
-    engine = Engine(tiny_decoder(), name="tiny", context_size=64)
-    long = [Message(role="user", content="x" * 100)]
-    excess = engine.count_tokens(long) - 63
-    with pytest.raises(ContextOverflowError, match=f"{excess} more than"):
-        next(engine.stream(long, SamplingParams()))
+    with pytest.raises(ContextOverflowError, match="7 more than"):
+        collect(tiny_engine(context_size=64), [1] * 70, sampled())
 
 
-@pytest.mark.parametrize("size", [0, 8, 129])
+def test_a_rolling_cache_goes_on_past_the_context_and_says_what_it_no_longer_sees() -> None:
+    engine = tiny_engine(context_size=64, cache_tokens=16 * 6)
+    prompt = [(5 * i) % 250 + 1 for i in range(150)]
+    params = SamplingParams(temperature=1.0, seed=3, max_tokens=60, overflow="roll")
+    end = engine.generate_batch([prompt], params)[0]
+    if end.finish_reason == "length":
+        assert end.usage.completion_tokens == 60
+    assert end.left_window >= 150 - 64
+    assert engine.state().used_blocks == 0
+    short = engine.generate_batch([PROMPTS[0]], sampled(0))[0]
+    assert short.left_window == 0
+    assert short.text == _expected(0)
+
+
+def test_a_request_larger_than_the_whole_cache_is_refused_by_name() -> None:
+    engine = tiny_engine(context_size=64, cache_tokens=64)
+    engine.generate_batch([[1] * 30], sampled(max_tokens=30))
+    served = engine.model
+    assert served.compute.runner.num_blocks == 4
+    params = SamplingParams(max_tokens=60, overflow="roll")
+    with pytest.raises(RequestTooLargeError, match="blocks"):
+        collect(tiny_engine(context_size=64, cache_tokens=64), [1] * 60, params)
+
+
+@pytest.mark.parametrize("size", [0, 8, 16 * 40 + 1])
 def test_an_impossible_context_size_is_refused(size: int) -> None:
-    with pytest.raises(ValueError, match=r"context_size must be in \[16, 128\]"):
-        Engine(tiny_decoder(), name="tiny", context_size=size)
+    with pytest.raises(ValueError, match=r"context"):
+        serve(packable_decoder(), context_size=size)
 
 
-def test_the_next_turn_computes_only_its_new_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(tiny_decoder(), name="tiny")
-    computed: list[int] = []
-    forward = engine._forward
-
-    def counting(token_ids: list[int], kv_cache: KVCache) -> Tensor:
-        computed.append(len(token_ids))
-        return forward(token_ids, kv_cache)
-
-    monkeypatch.setattr(engine, "_forward", counting)
-    params = SamplingParams(temperature=1.0, max_tokens=4, seed=3)
-    first = text_of(engine, params)
-    computed.clear()
-    chat = [*HELLO, Message(role="assistant", content=first), Message(role="user", content="Go.")]
-    fresh = Engine(tiny_decoder(), name="tiny")
-    wanted = list(fresh.stream(chat, params))[-1]
-    assert isinstance(wanted, Completion)
-    again = list(engine.stream(chat, params))[-1]
-    assert isinstance(again, Completion)
-    assert again.text == wanted.text
-    assert sum(computed) < engine.count_tokens(chat) - engine.count_tokens(HELLO) + 8
+def test_an_empty_prompt_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one token"):
+        collect(tiny_engine(), [], sampled())
 
 
-def test_a_cache_that_holds_the_whole_prompt_still_computes_its_last_token(engine: Engine) -> None:
-    params = SamplingParams(max_tokens=5)
-    assert text_of(engine, params) == text_of(engine, params)
-
-
-def test_two_chats_in_turn_both_keep_their_caches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A short chat with the same system message used to take the long chat's cache away."""
-    engine = Engine(tiny_decoder(), name="tiny")
-    system = Message(role="system", content="Be brief.")
-    long = [system, Message(role="user", content="A" * 40)]
-    short = [system, Message(role="user", content="b")]
-    params = SamplingParams(temperature=1.0, max_tokens=2, seed=1)
-    list(engine.stream(long, params))
-    list(engine.stream(short, params))
-    computed: list[int] = []
-    forward = engine._forward
-
-    def counting(token_ids: list[int], kv_cache: KVCache) -> Tensor:
-        computed.append(len(token_ids))
-        return forward(token_ids, kv_cache)
-
-    monkeypatch.setattr(engine, "_forward", counting)
-    list(engine.stream(long, params))
-    assert sum(computed) < 8
+def test_little_of_the_cache_is_wasted() -> None:
+    """Of the positions in the blocks that 24 chats hold, fewer than 5 % are unused (B = 16)."""
+    engine = tiny_engine(cache_tokens=16 * 400)
+    for i in range(24):
+        collect(engine, [i + 1] * (60 + (37 * i) % 60), SamplingParams(max_tokens=3))
+    held = []
+    while engine.has_work:
+        engine.step()
+        state = engine.state()
+        held.append(state.used_blocks)
+    assert max(held) * 16 >= 24 * 60

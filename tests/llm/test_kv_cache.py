@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from llm.kv_cache import KVCache, RecentCaches
+from llm.kv_cache import KVCache
 
 
 def filled(length: int, *, start: int = 0) -> KVCache:
@@ -41,42 +41,3 @@ def test_truncating_beyond_what_is_there_is_refused() -> None:
         filled(10).truncate(11)
     with pytest.raises(ValueError, match=r"length must be in \[0, 10\]"):
         filled(10).fork(11)
-
-
-def test_a_continued_sequence_takes_its_cache_over() -> None:
-    recent = RecentCaches(max_tokens=1000)
-    recent.give(range(50), filled(50))
-    taken = recent.take([*range(50), 7, 8, 9])
-    assert taken is not None
-    assert taken.length == 50
-    assert recent.take([*range(50), 7]) is None
-
-
-def test_a_sequence_that_only_begins_alike_gets_a_copy() -> None:
-    recent = RecentCaches(max_tokens=1000)
-    recent.give(range(100), filled(100))
-    copy = recent.take([*range(20), 500, 501])
-    assert copy is not None
-    assert copy.length == 20
-    again = recent.take([*range(100), 101])
-    assert again is not None
-    assert again.length == 100
-
-
-def test_the_last_token_of_a_prompt_is_never_taken() -> None:
-    recent = RecentCaches(max_tokens=1000)
-    recent.give(range(50), filled(50))
-    taken = recent.take(range(50))
-    assert taken is not None
-    assert taken.length == 49
-
-
-def test_memory_is_counted_and_the_oldest_leaves_first() -> None:
-    recent = RecentCaches(max_tokens=120)
-    for start in (0, 1000, 2000):
-        recent.give(range(start, start + 50), filled(50, start=start))
-    assert recent.take([*range(50), 1]) is None
-    assert recent.take([*range(1000, 1050), 1]) is not None
-    assert recent.take([*range(2000, 2050), 1]) is not None
-    recent.give(range(121), filled(121))
-    assert recent.take([*range(121), 1]) is None

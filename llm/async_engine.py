@@ -1,0 +1,215 @@
+"""The engine's thread and its faces: a stream for threads, a stream for coroutines.
+
+Requests reach the engine through a queue and parts come back through one of each request's own, so
+nobody waits for anybody but the model. Who goes away sets `cancel`, and the engine frees the
+request's blocks at the next step, be it in the queue, in the prompt or in the answer.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+
+from llm.chat import Completion, Message, TextDelta
+from llm.engine import Engine
+from llm.engine_statistics import EngineState, EngineStatistics
+from llm.errors import EngineFailureError
+from llm.request import Listener, Part
+from llm.sampling_params import SamplingParams
+
+logger = logging.getLogger(__name__)
+
+_IDLE_S = 0.5
+_JOIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Submission:
+    prompt_ids: Sequence[int]
+    params: SamplingParams
+    listener: Listener
+    cancel: threading.Event
+    tenant: str
+
+
+class AsyncEngine:
+    """Runs an engine on a thread of its own; a `ChatModel`."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the engine over and start; nobody else may call its `step` from now on."""
+        self._engine = engine
+        self.name = engine.model.name
+        self.context_size = engine.model.context_size
+        self._arrivals: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def statistics(self) -> EngineStatistics:
+        """The engine's counters."""
+        return self._engine.statistics
+
+    def state(self) -> EngineState:
+        """Return a picture of the engine."""
+        return self._engine.state()
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return the length of the prompt these messages make, template included."""
+        return len(self._engine.encode(messages))
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        *,
+        cancel: threading.Event | None = None,
+        tenant: str = "",
+    ) -> Iterator[TextDelta | Completion]:
+        """Continue a chat; see `ChatModel.stream`."""
+        return self.generate(self._engine.encode(messages), params, cancel=cancel, tenant=tenant)
+
+    def generate(
+        self,
+        prompt_ids: Sequence[int],
+        params: SamplingParams,
+        *,
+        cancel: threading.Event | None = None,
+        tenant: str = "",
+    ) -> Iterator[TextDelta | Completion]:
+        """Continue token ids; yields text as it is made, then one `Completion`.
+
+        Leaving the iterator before its end cancels the request.
+
+        Raises:
+            ContextOverflowError: the prompt leaves no room for a single token.
+            RequestTooLargeError: the whole cache could not hold the request.
+            EngineBusyError: as many requests wait as may.
+            EngineFailureError: the request could not be computed, or the engine was closed.
+        """
+        parts: queue.SimpleQueue[Part | Exception] = queue.SimpleQueue()
+        # One's own event, so that leaving early cancels this request and not the caller's others.
+        gone = _Gone(cancel)
+        self._submit(prompt_ids, params, parts.put, gone, tenant)
+        try:
+            while True:
+                part = parts.get()
+                if isinstance(part, Exception):
+                    raise part
+                yield part
+                if isinstance(part, Completion):
+                    return
+        finally:
+            gone.set()
+
+    async def stream_async(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        *,
+        tenant: str = "",
+    ) -> AsyncIterator[TextDelta | Completion]:
+        """Continue a chat on the event loop, without a thread; cancelling the task cancels it."""
+        loop = asyncio.get_running_loop()
+        parts: asyncio.Queue[Part | Exception] = asyncio.Queue()
+        gone = threading.Event()
+
+        def hand_over(part: Part | Exception) -> None:
+            try:
+                loop.call_soon_threadsafe(parts.put_nowait, part)
+            except RuntimeError:  # the loop has ended, and with it everybody who could listen
+                gone.set()
+
+        self._submit(self._engine.encode(messages), params, hand_over, gone, tenant)
+        try:
+            while True:
+                part = await parts.get()
+                if isinstance(part, Exception):
+                    raise part
+                yield part
+                if isinstance(part, Completion):
+                    return
+        finally:
+            gone.set()
+
+    def close(self) -> None:
+        """End the thread; requests under way fail. Idempotent."""
+        self._closing.set()
+        self._arrivals.put(None)
+        self._thread.join(_JOIN_S)
+
+    def _submit(
+        self,
+        prompt_ids: Sequence[int],
+        params: SamplingParams,
+        listener: Listener,
+        cancel: threading.Event,
+        tenant: str,
+    ) -> None:
+        if self._closing.is_set():
+            raise EngineFailureError("the engine is closed")
+        self._arrivals.put(
+            _Submission(
+                prompt_ids=prompt_ids,
+                params=params,
+                listener=listener,
+                cancel=cancel,
+                tenant=tenant,
+            )
+        )
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._admit(wait=not self._engine.has_work)
+            try:
+                self._engine.step()
+            except Exception:
+                # A bug of ours: nothing is known of what it left behind, so all requests end.
+                logger.exception("the engine's step failed")
+                self._engine.fail_all(EngineFailureError("the engine met a bug; see its log"))
+        closed = EngineFailureError("the engine was closed")
+        self._engine.fail_all(closed)
+        while True:
+            try:
+                submission = self._arrivals.get_nowait()
+            except queue.Empty:
+                return
+            if submission is not None:
+                submission.listener(closed)
+
+    def _admit(self, *, wait: bool) -> None:
+        """Queue what has arrived; where there is nothing else to do, wait for it."""
+        try:
+            submission = (
+                self._arrivals.get(timeout=_IDLE_S) if wait else self._arrivals.get_nowait()
+            )
+            while submission is not None:
+                self._add(submission)
+                submission = self._arrivals.get_nowait()
+        except queue.Empty:
+            return
+
+    def _add(self, submission: _Submission) -> None:
+        try:
+            self._engine.add_request(
+                submission.prompt_ids,
+                submission.params,
+                submission.listener,
+                cancel=submission.cancel,
+                tenant=submission.tenant,
+            )
+        except Exception as error:  # noqa: BLE001  # carried over to whoever asked
+            submission.listener(error)
+
+
+class _Gone(threading.Event):
+    """Set when its consumer has left or when another event is."""
+
+    def __init__(self, other: threading.Event | None) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._other is not None and self._other.is_set())
