@@ -20,7 +20,7 @@ def test_defaults_serve_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.api_keys == ()
     assert settings.admin_key is None
     assert (settings.max_body_bytes, settings.max_upload_bytes) == (1_000_000, 100_000_000)
-    assert (settings.max_tokens, settings.max_concurrent) == (256, 8)
+    assert (settings.max_tokens, settings.max_concurrent) == (256, 64)
     assert settings.default_collection == "python"
     settings.require_safe_host()
 
