@@ -19,6 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from benchmarks.llama_cpp_build import VERSION, PeerError
+from benchmarks.rounds import Decoded
 
 _WORKER = Path(__file__).with_name("llama_cpp_worker.py")
 
@@ -48,26 +49,6 @@ QUANTISATIONS = (
     Quantisation(kind="Q8_0"),
     Quantisation(kind="Q4_1", is_shipped=True),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
-    """Some sequences continued together.
-
-    `seconds` are those of the steps after the prompts, `num_tokens` what these steps wrote in all.
-    """
-
-    seconds: float
-    num_tokens: int
-
-    def __post_init__(self) -> None:
-        if not (self.seconds > 0 and self.num_tokens > 0):
-            raise ValueError(f"nothing was decoded: {self.num_tokens} in {self.seconds} s")
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Return how many tokens all sequences together got a second."""
-        return self.num_tokens / self.seconds
 
 
 class LlamaCpp:
@@ -177,6 +158,25 @@ class LlamaCpp:
         if "error" in answer:
             raise PeerError(f"llama.cpp failed to {operation}: {answer['error']}")
         return answer["result"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A loaded model run in one way; a `Contender`.
+
+    On a CPU, flash attention makes long prompts faster and single steps slower.
+    """
+
+    model: LlamaCpp
+    flash_attention: bool
+
+    def prefill(self, token_ids: Sequence[int]) -> float:
+        """Return the seconds until the logits of a prompt's last token are there."""
+        return self.model.prefill(token_ids, flash_attention=self.flash_attention)
+
+    def decode(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Decoded:
+        """Continue prompts of equal length greedily, in one batch a step."""
+        return self.model.decode(prompts, new_tokens, flash_attention=self.flash_attention)
 
 
 def quantised(

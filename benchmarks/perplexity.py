@@ -29,8 +29,9 @@ from torch.nn import functional as F
 from api.settings import load_settings
 from benchmarks import llama_cpp
 from benchmarks.llama_cpp_build import find, peers_folder
+from benchmarks.our_engine import OurEngine
 from benchmarks.report import REPOSITORY, Figure, write
-from llm.checkpoint import Decoder, load_decoder
+from llm.checkpoint import load_decoder
 from llm.model import LlamaModel
 from llm.model_catalog import DEFAULT_CHAT_MODEL
 from llm.model_store import ModelStore
@@ -38,6 +39,7 @@ from llm.thread_count import set_threads
 from llm.tokenizer import TextTokenizer
 
 REFERENCE = "fp32"
+PEER = "llama.cpp"
 CONTEXT = 512
 NUM_WINDOWS = 64
 NUM_QUICK_WINDOWS = 10
@@ -69,9 +71,10 @@ class Fp32Model:
         return logits[0].numpy()
 
 
-def our_contenders(decoder: Decoder) -> dict[str, Contender]:
+def our_contenders(weights: Path, engine: OurEngine) -> dict[str, Contender]:
     """Return what of ours is compared, the reference first. New number formats are added here."""
-    return {REFERENCE: Fp32Model(decoder.model)}
+    reference = Fp32Model(load_decoder(weights).model)
+    return {REFERENCE: reference, f"ours, {engine.kernels}": engine}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +193,7 @@ def figures(scores: Sequence[Score]) -> list[Figure]:
         )
         if score.name == scores[0].name:
             continue
-        is_ours = not score.name.startswith("llama.cpp")
+        is_ours = not score.name.startswith(PEER)
         rows += [
             Figure(
                 name=f"perplexity over {scores[0].name}, {score.name}",
@@ -244,7 +247,7 @@ def _open_peers(model: Path, threads: int) -> Iterator[dict[str, Contender]]:
     with llama_cpp.open_models(
         python, model, llama_cpp.QUANTISATIONS, peers, threads=threads
     ) as models:
-        yield {f"llama.cpp {name}": model for name, model in models.items()}
+        yield {f"{PEER} {name}": model for name, model in models.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -264,13 +267,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     threads = set_threads(options.threads)
     path = ModelStore(load_settings().home).path(DEFAULT_CHAT_MODEL)
-    decoder = load_decoder(path)
+    engine = OurEngine.load(path, threads=threads)
     num = options.windows or (NUM_QUICK_WINDOWS if options.quick else NUM_WINDOWS)
     text = options.data.read_text(encoding="utf-8")
-    windows = windows_of(text, decoder.tokenizer, num, options.context)
+    windows = windows_of(text, engine.tokenizer, num, options.context)
     print(f"{num} windows of {options.context} tokens of {options.data.name}\n", file=sys.stderr)
     with _open_peers(path, threads) as peers:
-        scores = measure(our_contenders(decoder) | peers, windows, _progress(num))
+        scores = measure(our_contenders(path, engine) | peers, windows, _progress(num))
     print(table(scores))
     rows = figures(scores)
     if options.json is not None:
