@@ -130,6 +130,7 @@ def build_engine(settings: Settings, weights: Path) -> Engine:
             threads=settings.threads,
             cache_tokens=settings.cache_tokens,
             determinism=settings.determinism,
+            device=settings.device,
         ),
         context_size=context_size,
         notes=settings.home / MEASUREMENTS,

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.errors import ConfigurationError
 from llm.model_catalog import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDING_MODEL
-from llm.precision import Determinism, Precision
+from llm.precision import Determinism, Device, Precision
 
 ENV_PREFIX = "CAUSERIE_"
 
@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     precision: Annotated[Precision, Lowercase] = "auto"
     kernels: Annotated[str, Lowercase] = "auto"
     determinism: Annotated[Determinism, Lowercase] = "auto"
+    device: Annotated[Device, Lowercase] = "cpu"
     default_collection: str = Field(
         default="python", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
     )

@@ -3,4 +3,5 @@
 from typing import Literal
 
 Precision = Literal["auto", "int8", "float32"]
+Device = Literal["cpu", "cuda"]
 Determinism = Literal["auto", "strict", "fast"]

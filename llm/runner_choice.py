@@ -27,7 +27,7 @@ from llm.native.loader import kernel_paths
 from llm.native_runner import NativeRunner
 from llm.packed_model import PackedModel, pack, why_not_packed
 from llm.paged_cache import BLOCK, PagedCache, block_bytes
-from llm.precision import Determinism, Precision
+from llm.precision import Determinism, Device, Precision
 from llm.torch_runner import TorchRunner
 
 _MEASURED_STEPS = 9
@@ -48,8 +48,11 @@ class ComputeOptions:
     threads: int | None = None
     cache_tokens: int | None = None
     determinism: Determinism = "auto"
+    device: Device = "cpu"
 
     def __post_init__(self) -> None:
+        if self.device == "cuda" and (self.precision == "int8" or self.kernels != "auto"):
+            raise ValueError("a GPU computes in bfloat16 with torch; leave precision and kernels")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads must be >= 1, got {self.threads}")
         if self.cache_tokens is not None and self.cache_tokens < BLOCK:
@@ -92,6 +95,8 @@ def choose_runner(
         UnsupportedModelError: int8 was asked for, and the model's sizes do not fit the kernels.
     """
     blocks = _num_blocks(model.config, options, context_size)
+    if options.device == "cuda":
+        return _on_torch(_to_gpu(model), options, blocks, "as set")
     reason = _why_torch(model.config, options)
     if reason is not None:
         return _on_torch(model, options, blocks, reason)
@@ -129,6 +134,12 @@ def _why_torch(config: ModelConfig, options: ComputeOptions) -> str | None:
             )
         return "the kernels were not built: no C++ compiler when causerie was installed"
     return None
+
+
+def _to_gpu(model: LlamaModel) -> LlamaModel:  # not run on any machine of ours
+    if not torch.cuda.is_available():
+        raise ValueError("device cuda: torch finds no GPU here; use device cpu")
+    return model.to("cuda", torch.bfloat16)
 
 
 def _on_torch(model: LlamaModel, options: ComputeOptions, blocks: int, reason: str) -> ChosenRunner:
