@@ -79,10 +79,13 @@ class ChatModel(Protocol):
         params: SamplingParams,
         *,
         cancel: threading.Event | None = None,
+        tenant: str = "",
     ) -> Iterator[TextDelta | Completion]:
         """Yield text as it is made, then exactly one `Completion`, which ends the stream.
 
-        Setting `cancel` ends generation at the next token with `finish_reason="cancelled"`.
+        Setting `cancel` ends generation at the next token with `finish_reason="cancelled"`. What is
+        computed for a `tenant` is used again for that tenant alone, since how soon an answer begins
+        would tell others what was asked before; the text does not depend on it.
 
         Raises:
             ContextOverflowError: the prompt leaves no room for a single token.

@@ -13,12 +13,15 @@ from llm.sampling_params import SamplingParams
 class ScriptedChatModel:
     """A `ChatModel` that answers from a list; a "token" is a word.
 
-    `prompts` records every prompt it was given. With an empty script it echoes the last message.
+    `prompts`, `params` and `tenants` record what it was given. With an empty script it echoes the
+    last message.
     """
 
     def __init__(self, replies: Sequence[str] = (), *, context_size: int = 4096) -> None:
         self.replies = list(replies)
         self.prompts: list[tuple[Message, ...]] = []
+        self.params: list[SamplingParams] = []
+        self.tenants: list[str] = []
         self.name = "scripted"
         self.context_size = context_size
 
@@ -32,12 +35,16 @@ class ScriptedChatModel:
         params: SamplingParams,
         *,
         cancel: threading.Event | None = None,
+        tenant: str = "",
     ) -> Iterator[TextDelta | Completion]:
         """Yield the next scripted reply word by word."""
         prompt_tokens = self.count_tokens(messages)
-        if prompt_tokens >= self.context_size:
+        left = prompt_tokens - self.context_size + 1
+        if left > 0 and params.overflow == "error":
             raise ContextOverflowError(num_tokens=prompt_tokens, limit=self.context_size - 1)
         self.prompts.append(tuple(messages))
+        self.params.append(params)
+        self.tenants.append(tenant)
         reply = self.replies.pop(0) if self.replies else messages[-1].content
         said = ""
         finish = "stop"
@@ -61,6 +68,7 @@ class ScriptedChatModel:
             seed=params.seed or 0,
             prefill_s=0.0,
             decode_s=0.0,
+            left_window=max(0, left),
         )
 
 
@@ -117,6 +125,17 @@ class ChatModelContract:
         long = "word " * (model.context_size + 1)
         with pytest.raises(ContextOverflowError, match="more than the"):
             list(model.stream([Message(role="user", content=long)], SamplingParams()))
+
+    def test_a_prompt_longer_than_the_context_is_answered_where_it_may_roll(
+        self, model: ChatModel
+    ) -> None:
+        """What the model no longer saw is counted."""
+        long = "word " * (model.context_size + 1)
+        params = SamplingParams(max_tokens=3, overflow="roll")
+        end = list(model.stream([Message(role="user", content=long)], params))[-1]
+        assert isinstance(end, Completion)
+        assert end.usage.prompt_tokens > model.context_size
+        assert end.left_window > 0
 
     def test_more_text_counts_more_tokens(self, model: ChatModel) -> None:
         """Counting is monotone in the text."""
