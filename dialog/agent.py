@@ -7,9 +7,8 @@ store, which collections) is somebody else's.
 """
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
 from dialog.grounded_answer import (
@@ -21,12 +20,14 @@ from dialog.grounded_answer import (
     own_words,
     within_bounds,
 )
+from dialog.notes import notes_on
 from dialog.reply import EvidenceFound, Reply, Timings, TurnRequest
 from dialog.session import SessionStore
+from dialog.spoken import Spoken
 from dialog.state import DialogState, Turn, replay
 from dialog.turn_queue import TurnQueue
 from dialog.window import Window, fit
-from llm.chat import ChatModel, Completion, FinishReason, Message, TextDelta, Usage
+from llm.chat import ChatModel, Message, TextDelta, Usage
 from llm.sampling_params import SamplingParams
 from rag.pipeline import Evidence, RetrievalPipeline
 from rag.prompt import EVIDENCE_TOKENS, INSTRUCTION, pack
@@ -36,24 +37,6 @@ TurnPart = EvidenceFound | TextDelta | Reply
 
 _EVIDENCE_HEADINGS = 16  # tokens of "Evidence:" and "Question:" around what is packed
 _GROUNDED = Message(role="system", content=INSTRUCTION)
-
-
-@dataclass(slots=True)
-class _Spoken:
-    """What a turn has come to so far; the turn's only mutable value."""
-
-    started: float
-    text: str = ""
-    completion: Completion | None = None
-    finish_reason: FinishReason = "stop"
-    retrieval_s: float = 0.0
-    marks: set[int] = field(default_factory=set)
-
-    def say(self, text: str, mark: int | None = None) -> TextDelta:
-        self.text += text
-        if mark is not None:
-            self.marks.add(mark)
-        return TextDelta(text=text)
 
 
 class _LinkedEvent(threading.Event):
@@ -113,10 +96,12 @@ class DialogAgent:
             UnknownCollectionError: no collection has this name.
             ContextOverflowError: the message alone is longer than the context.
             ConcurrentTurnError: another turn of the conversation ended in the meantime.
+            ConversationBusyError: another one was under way until the request's deadline.
         """
         cancel = cancel or threading.Event()
-        with self._queue.turn(request.conversation_id, cancel):
-            spoken = _Spoken(started=time.perf_counter())
+        spoken = Spoken()
+        turn = self._queue.turn(request.conversation_id, cancel, timeout_s=request.params.timeout_s)
+        with turn:
             history = self._history(request)
             if history.collection is None:
                 yield from self._plain(request, history, spoken, cancel)
@@ -138,12 +123,17 @@ class DialogAgent:
         )
 
     def _plain(
-        self, request: TurnRequest, history: _History, spoken: _Spoken, cancel: threading.Event
+        self, request: TurnRequest, history: _History, spoken: Spoken, cancel: threading.Event
     ) -> Iterator[TurnPart]:
         message = request.messages[-1]
-        params = replace(request.params, max_tokens=request.params.max_tokens or self._max_tokens)
-        window = self._fit(history.system, history, message, params.max_tokens or self._max_tokens)
-        for part in self._model.stream(window.messages, params, cancel=cancel):
+        max_tokens = request.params.max_tokens or self._max_tokens
+        window = self._fit(request, history.system, history.turns, message, max_tokens)
+        params = replace(
+            request.params, max_tokens=max_tokens, timeout_s=spoken.left_s(request.params)
+        )
+        for part in self._model.stream(
+            window.messages, params, cancel=cancel, tenant=request.owner
+        ):
             if isinstance(part, TextDelta):
                 yield spoken.say(part.text)
             else:
@@ -156,16 +146,17 @@ class DialogAgent:
         request: TurnRequest,
         history: _History,
         collection: str,
-        spoken: _Spoken,
+        spoken: Spoken,
         cancel: threading.Event,
     ) -> Iterator[TurnPart]:
         message = request.messages[-1]
         question = message.content
         system = (_GROUNDED, *history.system)
-        room = self._room_beside(system, message)
+        room = self._room_beside(request, system)
         query = standalone_query(question, [turn.question for turn in history.turns])
+        began = spoken.elapsed_s()
         evidence = self._retrieval.find(query, collection)
-        spoken.retrieval_s = time.perf_counter() - spoken.started
+        spoken.retrieval_s = spoken.elapsed_s() - began
         yield EvidenceFound(passages=evidence.passages if evidence.is_near else ())
         if not evidence.is_near:
             window = Window(messages=(), dropped_turns=0)
@@ -178,8 +169,11 @@ class DialogAgent:
             count_tokens=self._text_tokens,
             budget=min(EVIDENCE_TOKENS, room),
         )
-        window = self._fit(system, history, Message(role="user", content=prompt), OWN_WORDS_TOKENS)
+        last = Message(role="user", content=prompt)
+        window = self._fit(request, system, history.turns, last, OWN_WORDS_TOKENS)
         yield from self._speak(request, evidence, window, spoken, cancel)
+        if spoken.completion is not None and spoken.completion.finish_reason == "deadline":
+            spoken.finish_reason = "deadline"
         yield self._finish(request, history, spoken, window, prompt, evidence)
 
     def _speak(
@@ -187,7 +181,7 @@ class DialogAgent:
         request: TurnRequest,
         evidence: Evidence,
         window: Window,
-        spoken: _Spoken,
+        spoken: Spoken,
         cancel: threading.Event,
     ) -> Iterator[TurnPart]:
         """Say the quotes while the model drafts, then its own words if the quotes bear them out.
@@ -208,10 +202,17 @@ class DialogAgent:
                 yield spoken.say(piece.text, piece.number)
             return
         waiting = [(word, piece.number) for piece in pieces[1:] for word in _words(piece.text)]
-        params = replace(request.params, max_tokens=OWN_WORDS_TOKENS, stop=("\n",))
+        params = replace(
+            request.params,
+            max_tokens=OWN_WORDS_TOKENS,
+            stop=("\n",),
+            timeout_s=spoken.left_s(request.params),
+        )
         draft = ""
         given_up = _LinkedEvent(cancel)
-        for part in self._model.stream(window.messages, params, cancel=given_up):
+        for part in self._model.stream(
+            window.messages, params, cancel=given_up, tenant=request.owner
+        ):
             if isinstance(part, TextDelta):
                 draft += part.text
                 if is_hopeless(draft, evidence.quotes):
@@ -243,26 +244,35 @@ class DialogAgent:
         )
         return full - empty
 
-    def _room_beside(self, system: Sequence[Message], message: Message) -> int:
+    def _room_beside(self, request: TurnRequest, system: Sequence[Message]) -> int:
         """Return how many tokens of evidence fit beside a message; raises if it does not itself."""
-        none = _History(system=(), turns=(), collection=None)
-        window = self._fit(system, none, message, OWN_WORDS_TOKENS)
+        window = self._fit(request, system, (), request.messages[-1], OWN_WORDS_TOKENS)
         taken = self._model.count_tokens(window.messages)
         limit = self._model.context_size - min(OWN_WORDS_TOKENS, self._model.context_size // 2)
         return max(0, limit - taken - _EVIDENCE_HEADINGS)
 
     def _fit(
-        self, system: Sequence[Message], history: _History, last: Message, reserve: int
+        self,
+        request: TurnRequest,
+        system: Sequence[Message],
+        turns: Sequence[Turn],
+        last: Message,
+        reserve: int,
     ) -> Window:
-        turns = [turn.messages for turn in history.turns]
-        reserve = min(reserve, self._model.context_size // 2)
-        return fit(system, turns, last, model=self._model, reserve=reserve)
+        return fit(
+            system,
+            [turn.messages for turn in turns],
+            last,
+            model=self._model,
+            reserve=min(reserve, self._model.context_size // 2),
+            can_roll=request.params.overflow == "roll",
+        )
 
     def _finish(
         self,
         request: TurnRequest,
         history: _History,
-        spoken: _Spoken,
+        spoken: Spoken,
         window: Window,
         prompt_text: str,
         evidence: Evidence | None,
@@ -273,7 +283,7 @@ class DialogAgent:
         decoded = usage.completion_tokens
         if evidence is not None:  # what is sent is mostly quoted, not decoded
             usage = replace(usage, completion_tokens=self._text_tokens(spoken.text))
-        dropped = window.dropped_turns
+        left_window = completion.left_window if completion else 0
         reply = Reply(
             text=spoken.text,
             citations=tuple(
@@ -285,13 +295,19 @@ class DialogAgent:
                 retrieval_s=spoken.retrieval_s,
                 prefill_s=completion.prefill_s if completion else 0.0,
                 decode_s=completion.decode_s if completion else 0.0,
-                total_s=time.perf_counter() - spoken.started,
+                total_s=spoken.elapsed_s(),
                 decoded_tokens=decoded,
             ),
             seed=completion.seed if completion else request.params.seed or 0,
             abstained=evidence is not None and not evidence.is_near,
-            dropped_turns=dropped,
-            notes=_notes(dropped),
+            dropped_turns=window.dropped_turns,
+            left_window=left_window,
+            notes=notes_on(
+                dropped_turns=window.dropped_turns,
+                left_window=left_window,
+                finish_reason=spoken.finish_reason,
+                timeout_s=request.params.timeout_s,
+            ),
             conversation_id=request.conversation_id,
         )
         if request.conversation_id is not None:
@@ -351,10 +367,3 @@ def _words(text: str) -> list[str]:
     """Cut before each word, so that the pieces concatenate to the text."""
     pieces = text.split(" ")
     return [pieces[0], *(f" {piece}" for piece in pieces[1:])]
-
-
-def _notes(dropped_turns: int) -> tuple[str, ...]:
-    if not dropped_turns:
-        return ()
-    turns = "1 early turn has" if dropped_turns == 1 else f"{dropped_turns} early turns have"
-    return (f"{turns} left the window: the answer does not know them.",)

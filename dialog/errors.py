@@ -3,6 +3,7 @@
 DialogError
 ├── UnknownConversationError   no conversation has this id, or it belongs to somebody else
 ├── ConcurrentTurnError        somebody appended to the conversation in the meantime
+├── ConversationBusyError      another turn of it was under way until the deadline
 └── UnreadableEventError       a stored event of a kind or shape this program does not know
 """
 
@@ -25,6 +26,17 @@ class ConcurrentTurnError(DialogError):
         super().__init__(
             f"conversation {conversation_id!r} stands at event {actual_seq}, not {expected_seq}:"
             " another turn was recorded in the meantime; read it again and repeat the message"
+        )
+
+
+class ConversationBusyError(DialogError):
+    """Another turn of the conversation took longer than this one may wait."""
+
+    def __init__(self, *, conversation_id: str, timeout_s: float) -> None:
+        self.conversation_id = conversation_id
+        super().__init__(
+            f"another turn of conversation {conversation_id!r} was under way for all of the"
+            f" {timeout_s:g} s that this one may take; ask again when that one has ended"
         )
 
 

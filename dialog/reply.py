@@ -19,6 +19,9 @@ class TurnRequest:
     Either `conversation_id` names a stored conversation, which holds the history, and `messages`
     is one user message; or the caller sends the whole chat in `messages`, a user message last.
     `collection` None means plain chat without retrieval (a stored conversation brings its own).
+    `owner` is also the tenant for whom the model keeps what it computed: nobody else's prompt finds
+    it again, and `ALL_OWNERS`, being nobody's name, is a tenant like the others. The time of
+    `params.timeout_s` runs from the beginning of the turn.
     """
 
     messages: tuple[Message, ...]
@@ -62,7 +65,8 @@ class Reply:
     """A finished turn.
 
     `abstained` is true when retrieval found nothing near and the reply says so. `dropped_turns`
-    counts early turns that no longer fit into the window; `notes` says so in words.
+    counts early turns that no longer fit into the window, `left_window` the tokens that a rolling
+    cache no longer held at the end; `notes` says so in words.
     """
 
     text: str
@@ -73,5 +77,6 @@ class Reply:
     seed: int
     abstained: bool = False
     dropped_turns: int = 0
+    left_window: int = 0
     notes: tuple[str, ...] = ()
     conversation_id: str | None = None

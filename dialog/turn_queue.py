@@ -5,9 +5,11 @@ find out only after its whole generation that it may not be recorded.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dialog.errors import ConversationBusyError
 from llm.errors import CancelledGenerationError
 
 _POLL_S = 0.1
@@ -21,20 +23,32 @@ class TurnQueue:
         self._under_way: set[str] = set()
 
     @contextmanager
-    def turn(self, conversation_id: str | None, cancel: threading.Event) -> Iterator[None]:
+    def turn(
+        self,
+        conversation_id: str | None,
+        cancel: threading.Event,
+        *,
+        timeout_s: float | None = None,
+    ) -> Iterator[None]:
         """Hold the conversation while the block runs; a chat that is not stored (None) is free.
 
         Raises:
             CancelledGenerationError: `cancel` was set before the turn's time came.
+            ConversationBusyError: it did not come within `timeout_s` seconds (None: no bound).
         """
         if conversation_id is None:
             yield
             return
+        began = time.monotonic()
         with self._changed:
             while conversation_id in self._under_way:
                 if cancel.is_set():
                     raise CancelledGenerationError(
                         "the turn was cancelled while another one of its conversation was under way"
+                    )
+                if timeout_s is not None and time.monotonic() - began >= timeout_s:
+                    raise ConversationBusyError(
+                        conversation_id=conversation_id, timeout_s=timeout_s
                     )
                 # Nobody notifies this condition when `cancel` is set, hence the time-out.
                 self._changed.wait(_POLL_S)

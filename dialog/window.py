@@ -32,16 +32,21 @@ def fit(
     *,
     model: ChatModel,
     reserve: int,
+    can_roll: bool = False,
 ) -> Window:
     """Return the prompt for the message `last`; `reserve` tokens stay free for the answer.
 
+    A message that does not even fit alone is the whole prompt where the model's cache can roll.
+
     Raises:
-        ContextOverflowError: the message does not even fit alone; says by how much.
+        ContextOverflowError: it cannot; says by how much the message is too long.
     """
     alone = model.count_tokens([*system, last])
     limit = model.context_size - reserve
     if alone > limit:
-        raise ContextOverflowError(num_tokens=alone, limit=limit)
+        if not can_roll:
+            raise ContextOverflowError(num_tokens=alone, limit=limit)
+        return Window(messages=(*system, last), dropped_turns=len(turns))
     around = model.count_tokens([_PROBE])
     sizes = [model.count_tokens([*turn, _PROBE]) - around for turn in turns]
     start = _folded_start(sizes, int(_HISTORY_SHARE * limit))

@@ -55,3 +55,21 @@ def test_system_messages_never_leave() -> None:
 def test_a_message_that_does_not_fit_alone_says_by_how_much() -> None:
     with pytest.raises(ContextOverflowError, match="95 tokens, 5 more than the 90 that fit"):
         fit([], [], user(95), model=ScriptedChatModel(context_size=100), reserve=10)
+
+
+def test_a_message_that_does_not_fit_alone_is_the_whole_prompt_where_the_cache_rolls() -> None:
+    system = [Message(role="system", content="be brief")]
+    model = ScriptedChatModel(context_size=100)
+    window = fit(system, TURNS[:2], user(95), model=model, reserve=10, can_roll=True)
+    assert window.messages == (*system, user(95))
+    assert window.dropped_turns == 2
+
+
+def test_whether_the_cache_rolls_changes_nothing_for_a_message_that_fits() -> None:
+    model = ScriptedChatModel(context_size=135)
+    for n in range(13):
+        plain, rolling = (
+            fit([], TURNS[:n], user(9), model=model, reserve=10, can_roll=can_roll)
+            for can_roll in (False, True)
+        )
+        assert plain == rolling

@@ -1,0 +1,41 @@
+"""What a turn has come to so far: its words, its marks, its clock; the turn's only mutable value.
+
+Does not know where words come from nor where they go.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from llm.chat import Completion, FinishReason, TextDelta
+from llm.sampling_params import SamplingParams
+
+_AT_ONCE_S = 1e-3  # what is left of a time that is over: the model then ends at its first look
+
+
+@dataclass(slots=True, kw_only=True)
+class Spoken:
+    """A turn under way; `started` and all times are seconds of `time.perf_counter`."""
+
+    started: float = field(default_factory=time.perf_counter)
+    text: str = ""
+    completion: Completion | None = None
+    finish_reason: FinishReason = "stop"
+    retrieval_s: float = 0.0
+    marks: set[int] = field(default_factory=set)
+
+    def say(self, text: str, mark: int | None = None) -> TextDelta:
+        """Add words, with the number of the citation that they bear."""
+        self.text += text
+        if mark is not None:
+            self.marks.add(mark)
+        return TextDelta(text=text)
+
+    def elapsed_s(self) -> float:
+        """Return how long the turn has been under way."""
+        return time.perf_counter() - self.started
+
+    def left_s(self, params: SamplingParams) -> float | None:
+        """Return what is left of the request's time, never nothing; None where it has no bound."""
+        if params.timeout_s is None:
+            return None
+        return max(_AT_ONCE_S, params.timeout_s - self.elapsed_s())
