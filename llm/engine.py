@@ -97,6 +97,11 @@ class Engine:
         """Whether a step would do anything."""
         return bool(self._requests)
 
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The requests under way, waiting ones included, by arrival."""
+        return tuple(self._requests.values())
+
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """Return the prompt of a chat as token ids."""
         return self.model.template.encode(messages)

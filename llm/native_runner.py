@@ -85,6 +85,11 @@ class NativeRunner:
         """Blocks of the cache."""
         return self._cache.num_blocks
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the weights and of the whole cache."""
+        return self._model.nbytes + self._cache.nbytes
+
     def copy_blocks(self, copies: Iterable[tuple[int, int]]) -> None:
         """Copy whole blocks of the cache."""
         self._cache.copy(copies)
