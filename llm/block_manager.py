@@ -309,7 +309,7 @@ class BlockManager:
         table.next_full = _NEVER
 
     def evict(self, num_blocks: int) -> int:
-        """Forget up to so many cached blocks that nobody uses; return how many became empty."""
+        """Forget so many cached blocks that nobody uses, if there are; return how many it were."""
         before = len(self._empty)
         while self._unused and len(self._empty) < before + num_blocks:
             self._empty.append(self._evict_oldest())

@@ -66,12 +66,10 @@ class PrefixTree:
         """Make a block a node below `parent`, whose digest is `last`.
 
         Returns the node that stands for these tokens and its digest: the block itself, an equal
-        one that was there before, or None if the parent has left the tree or the digest belongs
-        to something else.
+        one that was there before, or None if the digest belongs to something else.
         """
+        assert parent == ROOT or parent in self, "who enters a block holds those before it"
         digest = self._digest(last + self._pack(*tokens) + tags)
-        if parent != ROOT and self._digests[parent] is None:
-            return None, digest
         known = self._index.get(digest)
         if known is not None:
             return (known if self._is_same(known, parent, tokens, tags) else None), digest

@@ -315,19 +315,3 @@ def test_what_follows_a_block_that_was_driven_out_leaves_the_tree_with_it() -> N
     blocks.release(other)
     assert blocks.num_cached == 2
     blocks.check()
-
-
-def test_a_branch_below_a_block_that_left_the_tree_enters_no_more() -> None:
-    blocks = manager(num_blocks=5)
-    tokens = [1, 2, 3, 4, 5, 6, 7, 8, 9]
-    leaving = stored(blocks, tokens[:6])
-    staying = blocks.fork(leaving)
-    blocks.release_before(staying, first_kept=3, pinned=0)
-    blocks.release_before(leaving, first_kept=3, pinned=0)
-    later = blocks.fork(leaving)
-    later.next_full = 9  # as if it had never had a hole
-    blocks.evict(1)
-    blocks.reserve(later, 9)
-    blocks.commit(later, tokens, 9)
-    assert blocks.num_cached == 0
-    blocks.check()
