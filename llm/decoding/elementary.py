@@ -10,7 +10,6 @@ from jaxtyping import Float64, Int64
 
 # Probabilities are added as integers: no order of summation, histogram or thread matters then.
 MASS_BITS = 44  # the mass of e^0
-MAX_VOCABULARY = 2**18  # so many masses fit into 63 bits
 _FARTHEST = -64.0  # e^-64 rounds to no mass
 _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
 # 2^f on [-1/2, 1/2], interpolated at Chebyshev's nodes: relative error below 1e-15

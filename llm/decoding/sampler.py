@@ -6,7 +6,7 @@ tokens. Knows nothing of requests, schedules or what a token means.
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxtyping import Float64, Int32, Int64, Shaped
 
 from llm.decoding.draw import draw
 from llm.decoding.truncate import Survivors, truncate
-from llm.native.sampling import NativeSampler, RowArrays
+from llm.native.sampling import MAX_VOCABULARY, NativeSampler, RowArrays, SamplingStruct
 from llm.sampling_params import SamplingParams
 
 DAMAGED = -1  # stands for the token of a row whose logits hold NaN or +inf, or nothing finite
@@ -134,9 +134,15 @@ class SurvivorRows:
 class BatchSampler:
     """Draws a token for each row of a batch. For one thread at a time."""
 
-    def __init__(self, library: ctypes.CDLL | None, *, path: str | None = None) -> None:
-        """Take the compiled kernels; None: the numpy twin. See `NativeSampler` for `path`."""
-        self._native = None if library is None else NativeSampler(library, path=path)
+    def __init__(
+        self,
+        library: ctypes.CDLL | None,
+        *,
+        path: str | None = None,
+        run: Callable[[SamplingStruct, int], int] | None = None,
+    ) -> None:
+        """Take the compiled kernels; None: the numpy twin. See `NativeSampler` for the rest."""
+        self._native = None if library is None else NativeSampler(library, path=path, run=run)
 
     def draw(
         self, logits: Shaped[np.ndarray, "r v"], rows: SamplingRows
@@ -146,7 +152,8 @@ class BatchSampler:
         The positions of `rows` stay as they are.
 
         Raises:
-            ValueError: there are not as many rows of logits as of `rows`.
+            ValueError: there are not as many rows of logits as of `rows`, or more than 2^18
+                tokens in the vocabulary.
         """
         z = _matching(logits, rows)
         if self._native is not None:
@@ -179,6 +186,10 @@ class BatchSampler:
 def _matching(logits: Shaped[np.ndarray, "r v"], rows: SamplingRows) -> Shaped[np.ndarray, "r v"]:
     if logits.ndim != 2 or len(logits) != len(rows):
         raise ValueError(f"logits of shape {logits.shape} do not fit {len(rows)} rows")
+    if logits.shape[1] > MAX_VOCABULARY:
+        raise ValueError(
+            f"at most {MAX_VOCABULARY} tokens can be told apart, got {logits.shape[1]}"
+        )
     if logits.dtype == np.float32 and logits.strides[1] == logits.itemsize:
         return logits
     return np.ascontiguousarray(logits, np.float32)

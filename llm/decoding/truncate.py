@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
 
-from llm.decoding.elementary import MASS_BITS, MAX_VOCABULARY, log_of, masses
+from llm.decoding.elementary import MASS_BITS, log_of, masses
+from llm.native.sampling import MAX_VOCABULARY
 from llm.sampling_params import SamplingParams
 
 GREEDY_BELOW = 1e-5
@@ -38,8 +39,8 @@ def truncate(logits: Shaped[np.ndarray, " v"], params: SamplingParams) -> Surviv
     Raises:
         ValueError: the logits hold a NaN or +inf, or nothing finite.
     """
+    assert len(logits) <= MAX_VOCABULARY
     z = logits.astype(np.float32)
-    assert len(z) <= MAX_VOCABULARY
     peak = float(z.max())
     if not math.isfinite(peak):
         raise ValueError("the logits are not finite: the weights or the input are damaged")

@@ -4,13 +4,14 @@ Knows arrays and their addresses, neither requests nor what the knobs mean.
 """
 
 import ctypes
+from collections.abc import Callable
 from ctypes import Structure, c_char_p, c_int, c_int64, c_void_p
 from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt32, UInt64
 
-MAX_VOCABULARY = 2**18
+MAX_VOCABULARY = 2**18  # so many probabilities, as integers of 45 bits, add up within 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +71,17 @@ class SamplingStruct(Structure):
 class NativeSampler:
     """Draws whole batches in C++; the GIL is free meanwhile. For one thread at a time."""
 
-    def __init__(self, library: ctypes.CDLL, *, path: str | None = None) -> None:
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        *,
+        path: str | None = None,
+        run: Callable[[SamplingStruct, int], int] | None = None,
+    ) -> None:
         """Take the compiled kernels; `path` is "portable", "avx2" or "avx512", None the best.
+
+        `run(struct, count)` calls `causerie_sample` on ranges that cover `count` rows, in threads
+        of its own, and returns the largest status; None: one call here.
 
         Raises:
             ValueError: this processor cannot run that path.
@@ -82,6 +92,7 @@ class NativeSampler:
         if loops is None:
             raise ValueError(f"the sampler's loops {path!r} cannot run on this processor")
         # Without argtypes ctypes converts nothing: what is passed below is a C object already.
+        self._run = run or self._run_here
         self._sample = library.causerie_sample
         self._survivors = library.causerie_survivors
         self._compact = library.causerie_compact_survivors
@@ -95,15 +106,7 @@ class NativeSampler:
         self._rows: RowArrays | None = None
         self._tokens = np.empty(0, np.int64)
 
-    def bind(self, logits: Float32[np.ndarray, "r v"], rows: RowArrays) -> SamplingStruct:
-        """Return the structure of a call on these arrays, for whoever runs it in other threads.
-
-        It holds addresses: keep the arrays until the call is over. The tokens are written where
-        `tokens` reads them.
-
-        Raises:
-            ValueError: the logits are not float32 rows, or more than `rows` has room for.
-        """
+    def _bind(self, logits: Float32[np.ndarray, "r v"], rows: RowArrays) -> None:
         count, v = logits.shape
         if logits.dtype != np.float32 or logits.strides[1] != logits.itemsize:
             raise ValueError(
@@ -116,7 +119,6 @@ class NativeSampler:
         self._struct.logits = logits.ctypes.data
         self._struct.stride = logits.strides[0] // logits.itemsize
         self._struct.vocabulary = v
-        return self._struct
 
     def _bind_rows(self, count: int, rows: RowArrays) -> None:
         if count > len(rows.position):
@@ -129,24 +131,32 @@ class NativeSampler:
             self._tokens = np.empty(max(count, 2 * len(self._tokens)), np.int64)
             self._struct.token = self._tokens.ctypes.data
 
-    def tokens(self, count: int) -> Int64[np.ndarray, " r"]:
-        """Return a copy of the first `count` tokens of the last call."""
-        return self._tokens[:count].copy()
-
     def sample(
         self, logits: Float32[np.ndarray, "r v"], rows: RowArrays
     ) -> Int64[np.ndarray, " r"]:
-        """Return a token per row, -1 where the logits are damaged; see `bind` for errors."""
-        self.bind(logits, rows)
+        """Return a token per row, -1 where the logits are damaged.
+
+        Raises:
+            ValueError: the logits are not float32 with contiguous rows, more than `rows` has room
+                for, or of more than `MAX_VOCABULARY` tokens.
+        """
+        self._bind(logits, rows)
         count = len(logits)
-        _check(self._sample(self._reference, self._zero, c_int64(count)))
-        return self.tokens(count)
+        _check(self._run(self._struct, count))
+        return self._tokens[:count].copy()
+
+    def _run_here(self, _: SamplingStruct, count: int) -> int:
+        return self._sample(self._reference, self._zero, c_int64(count))
 
     def survivors(
         self, logits: Float32[np.ndarray, "r v"], rows: RowArrays
     ) -> tuple[Int64[np.ndarray, " r+1"], Int32[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-        """Return row pointers, token ids and log-probabilities; damaged rows are left empty."""
-        self.bind(logits, rows)
+        """Return row pointers, token ids and log-probabilities; damaged rows are left empty.
+
+        Raises:
+            ValueError: as `sample` does.
+        """
+        self._bind(logits, rows)
         r, v = logits.shape
         counts = np.empty(r, np.int64)
         row_ptr = np.empty(r + 1, np.int64)
@@ -185,7 +195,7 @@ class NativeSampler:
                 c_int64(count),
             )
         )
-        return self.tokens(count)
+        return self._tokens[:count].copy()
 
 
 def _check(status: int) -> None:

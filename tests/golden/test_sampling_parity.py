@@ -1,5 +1,8 @@
 """The compiled sampler against its numpy twin: same tokens, same survivors, same bits."""
 
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +14,7 @@ from llm.decoding.draw import draw
 from llm.decoding.sampler import DAMAGED, BatchSampler, SamplingRows
 from llm.decoding.truncate import truncate
 from llm.native.loader import load_library
+from llm.native.sampling import NativeSampler, RowArrays, SamplingStruct
 from llm.sampling_params import SamplingParams
 
 PATHS = ("portable", "avx2", "avx512")
@@ -80,12 +84,16 @@ def native(request: pytest.FixtureRequest) -> BatchSampler:
     return sampler_for(request.param)
 
 
-def sampler_for(path: str) -> BatchSampler:
+def compiled() -> ctypes.CDLL:
     library = load_library()
     if library is None:
         pytest.skip("the kernels were not compiled: install with a C++ compiler")
+    return library
+
+
+def sampler_for(path: str) -> BatchSampler:
     try:
-        return BatchSampler(library, path=path)
+        return BatchSampler(compiled(), path=path)
     except ValueError as error:
         pytest.skip(str(error))
 
@@ -232,6 +240,40 @@ def test_rows_may_lie_apart_in_memory(native: BatchSampler, rng: np.random.Gener
     wide = rng.normal(size=(len(params), 200)).astype(np.float32)
     part = wide[:, 9:140]
     assert np.array_equal(native.draw(part, batch(params)), native.draw(part.copy(), batch(params)))
+
+
+def test_rows_may_be_spread_over_threads(rng: np.random.Generator) -> None:
+    library = compiled()
+    z = np.stack([logits_of("normal", V, rng) for _ in CORNERS])
+
+    def run(struct: SamplingStruct, count: int) -> int:
+        def part(begin: int) -> int:
+            end = min(begin + 4, count)
+            low, high = ctypes.c_int64(begin), ctypes.c_int64(end)
+            return int(library.causerie_sample(ctypes.byref(struct), low, high))
+
+        with ThreadPoolExecutor(3) as pool:
+            return max(pool.map(part, range(0, count, 4)))
+
+    rows = batch(CORNERS)
+    spread = BatchSampler(library, run=run)
+    for _ in range(5):
+        assert np.array_equal(spread.draw(z, rows), BatchSampler(library).draw(z, rows))
+
+
+def test_what_the_compiled_code_cannot_do_is_refused() -> None:
+    library = compiled()
+    with pytest.raises(ValueError, match="'abacus' cannot run"):
+        BatchSampler(library, path="abacus")
+    sampler, rows = NativeSampler(library), RowArrays.zeros(2)
+    with pytest.raises(ValueError, match="float32 with contiguous rows, got float64"):
+        sampler.sample(np.zeros((2, 5)), rows)
+    with pytest.raises(ValueError, match="float32 with contiguous rows"):
+        sampler.sample(np.zeros((5, 2), np.float32).T, rows)
+    with pytest.raises(ValueError, match="3 rows of logits, but 2 of knobs"):
+        sampler.sample(np.zeros((3, 5), np.float32), rows)
+    with pytest.raises(ValueError, match="1 to 262144 tokens, got 262145"):
+        sampler.sample(np.zeros((1, 2**18 + 1), np.float32), rows)
 
 
 def test_a_row_does_not_depend_on_its_batch(native: BatchSampler, rng: np.random.Generator) -> None:

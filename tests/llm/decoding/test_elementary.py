@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.decoding.elementary import MASS_BITS, MAX_VOCABULARY, log, log_of, masses
+from llm.decoding.elementary import MASS_BITS, log, log_of, masses
+from llm.native.sampling import MAX_VOCABULARY
 
 UNIT = 2.0**-MASS_BITS
 

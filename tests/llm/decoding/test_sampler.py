@@ -110,6 +110,8 @@ def test_half_precision_logits_are_taken(rng: np.random.Generator) -> None:
 def test_logits_that_do_not_fit_the_rows_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(3, 37\) do not fit 2 rows"):
         BatchSampler(None).draw(np.zeros((3, V), np.float32), made(1.0, 1.0))
+    with pytest.raises(ValueError, match="at most 262144 tokens"):
+        BatchSampler(None).draw(np.zeros((1, 2**18 + 1), np.float32), made(1.0))
     survivors = BatchSampler(None).survivors(np.zeros((2, V), np.float32), made(1.0, 1.0))
     with pytest.raises(ValueError, match="2 rows of survivors for 1"):
         BatchSampler(None).draw_from(survivors, made(1.0))

@@ -50,7 +50,24 @@ def test_impossible_tokens_never_survive() -> None:
     assert set(truncate(logits, SamplingParams(temperature=1.0)).token_ids.tolist()) == {0, 2}
 
 
-@pytest.mark.parametrize("bad", [[np.nan, 1.0], [-np.inf, -np.inf]])
+@pytest.mark.parametrize("bad", [[np.nan, 1.0], [1.0, np.inf], [-np.inf, -np.inf]])
 def test_logits_that_are_not_finite_are_refused(bad: list[float]) -> None:
     with pytest.raises(ValueError, match="not finite"):
         truncate(np.array(bad, dtype=np.float32), SamplingParams())
+
+
+def test_log_probabilities_are_those_before_the_cuts() -> None:
+    row = truncate(np.log(P), SamplingParams(temperature=1.0, top_k=2))
+    assert np.exp(row.log_probs) == pytest.approx([0.4, 0.3], abs=1e-7)
+
+
+def test_both_zeros_are_one_value() -> None:
+    zeros = np.array([-0.0, 0.0, -0.0, 0.0], dtype=np.float32)
+    params = SamplingParams(temperature=1.0, top_k=3)
+    assert truncate(zeros, params).token_ids.tolist() == [0, 1, 2]
+
+
+def test_a_top_p_just_below_one_keeps_every_token_that_weighs_anything() -> None:
+    logits = np.array([0.0, -30.0, -32.0, -40.0], dtype=np.float32)
+    params = SamplingParams(temperature=1.0, top_p=float(np.nextafter(1, 0)))
+    assert truncate(logits, params).token_ids.tolist() == [0, 1]
