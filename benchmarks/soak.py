@@ -85,7 +85,7 @@ def limit(engine: Engine, streams: int, rounds: int) -> float:
 
 
 def soak(engine: AsyncEngine, streams: int, seconds: float) -> tuple[Tally, float]:
-    """Run the clients and return what they saw, and tokens a second."""
+    """Run the clients; return what they saw, and tokens a second while all were there."""
     tally, started = Tally(), time.monotonic()
     threads = [
         threading.Thread(target=client, args=(engine, i, started + seconds, tally))
@@ -93,8 +93,10 @@ def soak(engine: AsyncEngine, streams: int, seconds: float) -> tuple[Tally, floa
     ]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
-        time.sleep(min(10.0, seconds / 4))
+    time.sleep(seconds / 20)  # all have begun
+    tokens, since = engine.statistics.generated_tokens, time.monotonic()
+    while (now := time.monotonic()) < started + seconds:
+        time.sleep(min(10.0, seconds / 4, max(0.0, started + seconds - now)))
         state = engine.state()
         print(
             f"{time.monotonic() - started:5.0f} s  running {state.running},"
@@ -102,9 +104,10 @@ def soak(engine: AsyncEngine, streams: int, seconds: float) -> tuple[Tally, floa
             f" errors {len(tally.errors)}",
             flush=True,
         )
+    speed = (engine.statistics.generated_tokens - tokens) / (time.monotonic() - since)
     for thread in threads:
         thread.join()
-    return tally, tally.tokens / (time.monotonic() - started)
+    return tally, speed
 
 
 def leaked(engine: AsyncEngine) -> int:

@@ -1,4 +1,4 @@
-"""Passages and a question to one user message: numbered evidence within a token budget.
+"""Quotes and a question to one user message: numbered evidence within a token budget.
 
 The evidence stands in the turn that it served and stays there, so that later prompts begin with the
 same tokens. Passages are data: the instruction stands outside them, and the template that wraps the
@@ -14,7 +14,7 @@ INSTRUCTION = (
     "You answer questions from the evidence given with them. Say what the evidence says, in one"
     " short sentence, and nothing else."
 )
-EVIDENCE_TOKENS = 640
+EVIDENCE_TOKENS = 320
 
 
 def pack(
@@ -24,10 +24,11 @@ def pack(
     count_tokens: Callable[[str], int],
     budget: int = EVIDENCE_TOKENS,
 ) -> str:
-    """Return the question with the passages its quotes stand in, each whole or not at all.
+    """Return the question with the quoted sentences, under their passages' titles and numbers.
 
-    A passage bears the numbers of its quotes. One that is over the budget is replaced by its quoted
-    sentences, and left out where even these are.
+    What the model adds is shown only where a quoted sentence bears it out, so it reads no more than
+    those: the rest of a passage would cost the turn four times as many tokens and could not be
+    said. A passage whose quotes are over the budget is left out.
     """
     numbers: dict[tuple[str, int], list[int]] = {}
     passages: dict[tuple[str, int], Passage] = {}
@@ -39,12 +40,10 @@ def pack(
     left = budget
     for key, passage in passages.items():
         head = "".join(f"[{number}]" for number in numbers[key]) + f" {passage.title}\n"
-        said = " ".join(quotes[number - 1].sentence.text for number in numbers[key])
-        for block in (head + passage.chunk.text.strip(), head + said):
-            cost = count_tokens(block)
-            if cost <= left:
-                blocks.append(block)
-                left -= cost
-                break
+        block = head + " ".join(quotes[number - 1].sentence.text for number in numbers[key])
+        cost = count_tokens(block)
+        if cost <= left:
+            blocks.append(block)
+            left -= cost
     evidence = "\n\n".join(blocks)
     return f"Evidence:\n{evidence}\n\nQuestion: {question}" if blocks else question
