@@ -88,7 +88,7 @@ class Scheduler:
         max_waiting: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Schedule on a cache that nothing but branches of the scheduled sequences fills."""
+        """Schedule on a cache that nothing else fills; with more rows than seats prompts go on."""
         if min(max_rows, max_running, max_waiting) < 1:
             raise ValueError(
                 "max_rows, max_running and max_waiting must be >= 1,"
