@@ -312,6 +312,10 @@ class DialogAgent:
         )
         if request.conversation_id is not None:
             self._record(request, history, reply, prompt_text, evidence)
+            if evidence is not None and window.messages:
+                # What was said is quoted and not what the model wrote: the next turn begins so.
+                said = Message(role="assistant", content=reply.text)
+                self._model.read_ahead((*window.messages, said), tenant=request.owner)
         return reply
 
     def _record(

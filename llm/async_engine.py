@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from llm.chat import Completion, Message, TextDelta
 from llm.engine import Engine
-from llm.engine_statistics import EngineState, EngineStatistics
+from llm.engine_statistics import BACKGROUND, EngineState, EngineStatistics
 from llm.errors import EngineFailureError
 from llm.request import Listener, Part
 from llm.sampling_params import SamplingParams
@@ -32,6 +32,7 @@ class _Submission:
     listener: Listener
     cancel: threading.Event
     tenant: str
+    priority: int = 0
 
 
 class AsyncEngine:
@@ -59,6 +60,21 @@ class AsyncEngine:
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the length of the prompt these messages make, template included."""
         return len(self._engine.encode(messages))
+
+    def read_ahead(self, messages: Sequence[Message], *, tenant: str = "") -> None:
+        """Compute a chat behind all who wait for an answer; see `ChatModel.read_ahead`."""
+        if self._closing.is_set():
+            return
+        self._arrivals.put(
+            _Submission(
+                prompt_ids=self._engine.encode(messages),
+                params=SamplingParams(max_tokens=1),
+                listener=_note_failure,
+                cancel=threading.Event(),
+                tenant=tenant,
+                priority=BACKGROUND,
+            )
+        )
 
     def stream(
         self,
@@ -199,9 +215,15 @@ class AsyncEngine:
                 submission.listener,
                 cancel=submission.cancel,
                 tenant=submission.tenant,
+                priority=submission.priority,
             )
         except Exception as error:  # noqa: BLE001  # carried over to whoever asked
             submission.listener(error)
+
+
+def _note_failure(part: Part | Exception) -> None:
+    if isinstance(part, Exception):
+        logger.debug("a chat was not read ahead: %s", part)
 
 
 class _Gone(threading.Event):

@@ -73,6 +73,14 @@ class ChatModel(Protocol):
         """Return the length of the prompt these messages make, template included."""
         ...
 
+    def read_ahead(self, messages: Sequence[Message], *, tenant: str = "") -> None:
+        """Compute a chat that a question will follow, when there is time; returns at once.
+
+        Worth it where what was said is not what the model wrote: the next turn then finds it
+        computed. May do nothing, and never fails.
+        """
+        ...
+
     def stream(
         self,
         messages: Sequence[Message],

@@ -114,8 +114,9 @@ class Engine:
         *,
         cancel: threading.Event | None = None,
         tenant: str = "",
+        priority: int = 0,
     ) -> Request:
-        """Queue a request; `listener` hears of its text from `step`.
+        """Queue a request; `listener` hears of its text from `step`. A lower `priority` goes first.
 
         Raises:
             ContextOverflowError: the prompt leaves no room for a single token, and the request does
@@ -144,6 +145,7 @@ class Engine:
             token_ids=list(prompt_ids),
             domain=self._domain(tenant, window),
             max_tokens=limit,
+            priority=priority,
             arrival=now,
             deadline=None if params.timeout_s is None else now + params.timeout_s,
             window=window,

@@ -13,6 +13,8 @@ _SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
 
+BACKGROUND = 1  # the priority of what nobody waits for; its times are not counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineLimits:
@@ -95,6 +97,8 @@ class EngineStatistics:
 
     def count_token(self, request: Request, now: float) -> None:
         """Count a token, before the request hears of it."""
+        if request.sequence.priority >= BACKGROUND:
+            return
         self.generated_tokens += 1
         if request.first_token_at is None:
             self.prompt_tokens += request.sequence.num_prompt_tokens
@@ -104,6 +108,8 @@ class EngineStatistics:
 
     def count_end(self, request: Request, reason: str, now: float) -> None:
         """Count a request that ended, and in which stage if it was given up."""
+        if request.sequence.priority >= BACKGROUND:
+            return
         self.ends[reason] = self.ends.get(reason, 0) + 1
         self.request.observe(now - request.sequence.arrival)
         if reason == "cancelled":

@@ -20,6 +20,7 @@ class ScriptedChatModel:
     def __init__(self, replies: Sequence[str] = (), *, context_size: int = 4096) -> None:
         self.replies = list(replies)
         self.prompts: list[tuple[Message, ...]] = []
+        self.read: list[tuple[tuple[Message, ...], str]] = []
         self.params: list[SamplingParams] = []
         self.tenants: list[str] = []
         self.name = "scripted"
@@ -28,6 +29,10 @@ class ScriptedChatModel:
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Count words, plus one a message for its role."""
         return sum(1 + len(m.content.split()) for m in messages)
+
+    def read_ahead(self, messages: Sequence[Message], *, tenant: str = "") -> None:
+        """Record what was to be read."""
+        self.read.append((tuple(messages), tenant))
 
     def stream(
         self,
@@ -136,6 +141,13 @@ class ChatModelContract:
         assert isinstance(end, Completion)
         assert end.usage.prompt_tokens > model.context_size
         assert end.left_window > 0
+
+    def test_reading_ahead_never_fails(self, model: ChatModel) -> None:
+        """Not even where the chat is longer than the context."""
+        chat = [Message(role="user", content="Hello.")]
+        model.read_ahead([*chat, Message(role="assistant", content="Good day.")])
+        model.read_ahead([Message(role="user", content="word " * (model.context_size + 1))])
+        assert isinstance(list(model.stream(chat, SamplingParams(max_tokens=5)))[-1], Completion)
 
     def test_more_text_counts_more_tokens(self, model: ChatModel) -> None:
         """Counting is monotone in the text."""

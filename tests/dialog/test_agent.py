@@ -112,6 +112,19 @@ def test_the_model_reads_the_evidence_with_numbers_and_the_question() -> None:
     assert user.content.endswith(f"Question: {KETTLE}")
 
 
+def test_a_recorded_turn_is_read_ahead_as_the_next_prompt_begins() -> None:
+    house = House(["I do not know.", "I do not know.", "Hello."])
+    conversation = house.conversation()
+    house.ask(KETTLE, conversation)
+    (read, tenant), *_ = house.model.read
+    house.ask(KETTLE, conversation)
+    assert house.model.prompts[1][: len(read)] == read
+    assert tenant == ""
+    house.model.read.clear()
+    house.ask("Hello!", house.conversation(collection=None))  # what it wrote is computed anyway
+    assert house.model.read == []
+
+
 def test_its_own_words_are_shown_only_where_a_quote_bears_them_out() -> None:
     shortened = House(["The kettle switches off when water boils. It is blue."])
     reply = shortened.ask(KETTLE, collection="house")

@@ -144,6 +144,24 @@ def test_a_thousand_random_disconnects_leave_no_block_in_use(engine: AsyncEngine
     engine._engine.check()
 
 
+def test_what_was_read_ahead_is_found_by_the_next_turn_of_its_tenant(engine: AsyncEngine) -> None:
+    chat = [*HELLO, Message(role="assistant", content="Good day. " * 3)]
+    engine.read_ahead(chat, tenant="a")
+    until = time.monotonic() + 20
+    while engine.statistics.steps == 0 and time.monotonic() < until:
+        time.sleep(0.01)
+    until_idle(engine)
+    counts = engine.statistics
+    assert counts.generated_tokens == sum(counts.time_to_first_token.counts) == 0
+    ends = []
+    for tenant in ("a", "b"):
+        question = Message(role="user", content="And?")
+        ends.append(list(engine.stream([*chat, question], LONG, tenant=tenant))[-1])
+    cached = [end.usage.cached_tokens for end in ends if isinstance(end, Completion)]
+    assert cached[0] >= engine.count_tokens(chat) - 32
+    assert cached[1] == 0
+
+
 def test_a_full_queue_is_told_to_whoever_comes_too_many() -> None:
     engine = tiny_async_engine(limits=EngineLimits(max_running=1, max_waiting=1))
     cancel = threading.Event()
