@@ -51,7 +51,11 @@ class InspectableEngine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """The parts of a running service; `close` ends them in a safe order."""
+    """The parts of a running service; `close` ends them in a safe order.
+
+    `decoder_runs_as` says what computes the chat model and why that was chosen; it is for the
+    terminal, since it may name files of this machine.
+    """
 
     settings: Settings
     agent: Agent
@@ -64,6 +68,7 @@ class Application:
     background: BackgroundIngest
     readiness: Readiness
     engine: InspectableEngine | None = None
+    decoder_runs_as: str = ""
     on_close: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:

@@ -16,19 +16,20 @@ from api.background import BackgroundIngest
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.schema_version import upgrade
-from api.settings import Settings
+from api.settings import Settings, unworkable_settings
 from dialog.agent import DialogAgent
 from dialog.session import SQLSessionStore
 from index.database import open_database
 from index.store import CollectionStore
 from llm.async_engine import AsyncEngine
-from llm.checkpoint import load_decoder
+from llm.checkpoint import Decoder, load_decoder
 from llm.decoding.sampler import BatchSampler
 from llm.embedding import load_text_encoder
 from llm.engine import Engine, ServedModel
 from llm.engine_statistics import EngineLimits
 from llm.model_store import ModelStore
 from llm.native.loader import load_library
+from llm.process_memory import give_back
 from llm.runner_choice import ComputeOptions, choose_runner
 from llm.thread_count import set_threads
 from rag.ingest import Ingestor, Progress
@@ -70,16 +71,19 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         ModelStoreError: a model is not on this machine.
         CheckpointError: a model's files cannot be used.
         SchemaVersionError: the database was written by a newer version.
+        ConfigurationError: a setting that this machine or this model cannot do.
     """
 
     def report(label: str, done: int) -> None:
         if on_progress is not None:
             on_progress(label, done, 3)
 
-    threads = set_threads(settings.threads)
+    with unworkable_settings():
+        threads = set_threads(settings.threads)
     models = ModelStore(settings.home)
     report("loading the models", 0)
-    engine = AsyncEngine(build_engine(settings, models.path(settings.chat_model)))
+    core = build_engine(settings, models.path(settings.chat_model))
+    engine = AsyncEngine(core)
     report("loading the models", 1)
     embedder = load_text_encoder(
         models.path(settings.embedding_model), name=settings.embedding_model
@@ -109,6 +113,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         background=BackgroundIngest(ingestor, foreground),
         readiness=Readiness(),
         engine=engine,
+        decoder_runs_as=core.model.compute.reason,
         on_close=(engine.close, database.dispose),
     )
 
@@ -118,9 +123,15 @@ def build_engine(settings: Settings, weights: Path) -> Engine:
 
     Raises:
         CheckpointError: the files cannot be used.
-        ValueError: a setting that this machine or this model cannot do.
+        ConfigurationError: a setting that this machine or this model cannot do.
     """
-    decoder = load_decoder(weights)
+    with unworkable_settings():
+        engine = _engine_of(settings, load_decoder(weights))
+    give_back()  # the float32 weights, where packed ones took their place
+    return engine
+
+
+def _engine_of(settings: Settings, decoder: Decoder) -> Engine:
     context_size = settings.context_size or decoder.model.config.max_position_embeddings
     compute = choose_runner(
         decoder.model,

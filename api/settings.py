@@ -6,6 +6,8 @@ Settings build objects in `api/bootstrap.py` and then vanish. They do not know w
 import difflib
 import ipaddress
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +23,7 @@ ENV_PREFIX = "CAUSERIE_"
 
 _SECRETS = {"api_keys", "admin_key", "database_url"}
 _TYPO_CUTOFF = 0.85
+_WHERE = "(docs/settings.md lists the settings)"
 
 
 def _split(value: object) -> object:
@@ -135,6 +138,22 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(_sentence(error)) from None  # the cause would hold the secrets
 
 
+@contextmanager
+def unworkable_settings() -> Iterator[None]:
+    """Tell a `ValueError` of the block as what it is: settings that cannot work together or here.
+
+    Raises:
+        ConfigurationError: the same sentence; a setting that it begins with by its variable's name.
+    """
+    try:
+        yield
+    except ValueError as error:
+        name, _, rest = str(error).partition(" ")
+        if name in Settings.model_fields:
+            name = f"{ENV_PREFIX}{name.upper()}"
+        raise ConfigurationError(f"{name} {rest} {_WHERE}") from error
+
+
 def _refuse_misspelt(environment: Any) -> None:
     """Stop at `CAUSERIE_API_KEY`: who meant `CAUSERIE_API_KEYS` would serve without any."""
     known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
@@ -155,4 +174,4 @@ def _sentence(error: ValidationError) -> str:
         is_secret = name in _SECRETS
         value = "is not usable" if is_secret else f"is {problem['input']!r}"
         parts.append(f"{ENV_PREFIX}{name.upper()} {value}: {message}")
-    return "; ".join(dict.fromkeys(parts)) + " (docs/settings.md lists the settings)"
+    return f"{'; '.join(dict.fromkeys(parts))} {_WHERE}"

@@ -136,7 +136,7 @@ class Service:
             with progress_bars(self._console) as show:
                 application = self._build(self._reporting(show))
             self._gate.open(create_app(application), application)
-            self._announce()
+            self._announce(application)
             bootstrap.start_library_indexing(application)
         except _LoadingStoppedError:
             pass
@@ -163,9 +163,12 @@ class Service:
 
         return report
 
-    def _announce(self) -> None:
+    def _announce(self, application: Application) -> None:
+        # Also in the log, but that may be set to be silent, and these lines are for a person.
+        runs_as = application.decoder_runs_as
         for line in (
             "",
+            *([f"The decoder runs as {runs_as}."] if runs_as else []),
             f"causerie answers at {self._address}",
             f'Try: "{QUESTION}"',
             "Ctrl-C stops it.",

@@ -26,6 +26,7 @@ HELLO = {"model": "scripted", "messages": [{"role": "user", "content": "Hello?"}
 PROGRAM = """
 import os, sys, time, types
 from contextlib import ExitStack
+from dataclasses import replace
 import api
 from api.cli.main import main
 from api.testing import application_of_doubles
@@ -37,15 +38,19 @@ def prepare(settings, on_progress):
     for i in range(int(load_s * 20)):
         on_progress("fetching weights", i, int(load_s * 20))
         time.sleep(0.05)
-    if os.environ.get("FAIL"):
+    if os.environ.get("FAIL") == "network":
         from llm.errors import FetchError
         raise FetchError("no network; connect it and try again")
 
 def build(settings, *, on_progress=None):
+    if os.environ.get("FAIL") == "settings":
+        from api.settings import unworkable_settings
+        with unworkable_settings():
+            raise ValueError("cache_tokens 64 cannot hold one context of 128 tokens")
     application = stack.enter_context(application_of_doubles(settings.state))
     application.agent.answer = " ".join(["word"] * 5000)
     application.agent.delay_s = 0.01
-    return application
+    return replace(application, decoder_runs_as="avx2 on 2 threads (as set)")
 
 # In the place of the real one, whose import costs seconds.
 bootstrap = api.bootstrap = sys.modules["api.bootstrap"] = types.ModuleType("api.bootstrap")
@@ -109,6 +114,7 @@ def test_a_signal_ends_the_service_quickly_even_with_open_streams(
         assert time.monotonic() - began < 5
         assert process.stderr is not None
         said = process.stderr.read()
+    assert "The decoder runs as avx2 on 2 threads (as set)." in said
     assert f"causerie answers at {address}" in said
     assert "Try:" in said
     assert "Traceback" not in said
@@ -129,11 +135,20 @@ def test_a_loading_service_is_alive_but_not_ready_and_can_be_stopped(tmp_path: P
 
 
 def test_a_fault_in_loading_is_one_sentence(tmp_path: Path) -> None:
-    with serve(tmp_path, FAIL="1") as process:
+    with serve(tmp_path, FAIL="network") as process:
         _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "error: no network; connect it and try again" in said
     assert "Traceback" not in said
+
+
+def test_settings_that_cannot_work_are_one_sentence(tmp_path: Path) -> None:
+    with serve(tmp_path, FAIL="settings") as process:
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "error: CAUSERIE_CACHE_TOKENS 64 cannot hold one context of 128 tokens" in said
+    assert "Traceback" not in said
+    assert running_server(tmp_path) is None
 
 
 def test_a_second_server_on_one_folder_refuses_with_the_holder(tmp_path: Path) -> None:
