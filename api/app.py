@@ -14,14 +14,17 @@ from starlette.responses import Response
 
 from api import web_page
 from api.access import AccessMiddleware
+from api.admission import Admission
 from api.application import Application
 from api.body_limit import BodyLimitMiddleware
 from api.error_table import TABLE, RequestError, to_request_error
+from api.metrics import registry_of
 from api.routes import (
     completions,
     conversations,
     documents,
     embeddings,
+    engine,
     health,
     models,
     stored_collections,
@@ -40,6 +43,7 @@ ROUTERS: Final[list[APIRouter]] = [
     documents.router,
     uploads.router,
     conversations.router,
+    engine.router,
 ]
 
 
@@ -61,6 +65,9 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
+    settings = application.settings
+    app.state.admission = Admission(settings.max_concurrent + settings.max_waiting)
+    app.state.metrics = None if application.engine is None else registry_of(application.engine)
     for router in ROUTERS:
         app.include_router(router)
     for kind in (RequestError, RequestValidationError, HTTPException, *TABLE):

@@ -4,7 +4,6 @@ What is ours rides in `causerie`: in the message, in the last delta and at the t
 chunk, where each kind of client finds it.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from dialog.reply import Reply, Timings
-from llm.chat import Usage
+from llm.chat import FinishReason, Usage
 from rag.citations import Citation
 from rag.document import Passage
 
@@ -75,11 +74,13 @@ class TimingsModel(BaseModel):
 
 
 class ExtensionModel(BaseModel):
-    """What an answer says beyond the OpenAI API."""
+    """What an answer says beyond the OpenAI API; `finish_reason` is the reply's own word for it."""
 
     citations: list[CitationModel]
     abstained: bool
     dropped_turns: int
+    left_window: int
+    finish_reason: FinishReason
     notes: list[str]
     conversation: str | None
     seed: int
@@ -93,16 +94,13 @@ class ExtensionModel(BaseModel):
             citations=[CitationModel.from_citation(c) for c in citations],
             abstained=reply.abstained,
             dropped_turns=reply.dropped_turns,
+            left_window=reply.left_window,
+            finish_reason=reply.finish_reason,
             notes=list(reply.notes),
             conversation=reply.conversation_id,
             seed=reply.seed,
             timings=TimingsModel.from_timings(reply.timings, reply.usage),
         )
-
-
-def fingerprint_of(*parts: str) -> str:
-    """Return a short name that changes when a part of the system does."""
-    return f"fp_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
 
 
 class AnswerWriter:
@@ -135,7 +133,7 @@ class AnswerWriter:
                         "causerie": self._extension(reply),
                     },
                     "logprobs": None,
-                    "finish_reason": reply.finish_reason,
+                    "finish_reason": _wire_reason(reply.finish_reason),
                 }
             ],
             "usage": _usage(reply.usage),
@@ -156,7 +154,8 @@ class AnswerWriter:
     def finish_chunk(self, reply: Reply) -> Json:
         """Return the chunk that ends the text and says what it rests on."""
         extension = self._extension(reply)
-        chunk = self._chunk({"causerie": extension}, finish_reason=reply.finish_reason)
+        reason = _wire_reason(reply.finish_reason)
+        chunk = self._chunk({"causerie": extension}, finish_reason=reason)
         return {**chunk, "causerie": extension}
 
     def usage_chunk(self, reply: Reply) -> Json | None:
@@ -182,11 +181,17 @@ class AnswerWriter:
         return extension.model_dump(mode="json")
 
 
+def _wire_reason(reason: FinishReason) -> str:
+    """Return the word of the OpenAI API, whose clients refuse any other."""
+    return "length" if reason == "deadline" else reason
+
+
 def _usage(usage: Usage) -> Json:
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
     }
 
 

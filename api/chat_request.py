@@ -144,6 +144,8 @@ class Extension(RequestModel):
     conversation: str | None = None
     top_k: int | None = Field(default=None, ge=0, le=2**31)
     min_p: float | None = None
+    overflow: Literal["error", "roll"] | None = None
+    timeout_s: float | None = None
 
 
 class ChatCompletionRequest(RequestModel):
@@ -218,13 +220,15 @@ class ChatCompletionRequest(RequestModel):
             "top_p": self.top_p,
             "top_k": self.extension.top_k,
             "min_p": self.extension.min_p,
+            "overflow": self.extension.overflow,
+            "timeout_s": self.extension.timeout_s,
             "seed": self.seed,
             "stop": None if self.stop is None else tuple(self.stop),
         }
         limit = self.max_completion_tokens if self.max_tokens is None else self.max_tokens
         for name, value in given.items():
             # One at a time, so that the error names the parameter at fault.
-            prefix = "causerie." if name in {"top_k", "min_p"} else ""
+            prefix = "causerie." if name in Extension.model_fields else ""
             with caller_mistakes(f"{prefix}{name}", prefix=prefix):
                 SamplingParams(**{name: value} if value is not None else {})
         with caller_mistakes("max_tokens"):

@@ -137,6 +137,10 @@ class RemoteDesk:
             reports.append(found)
         return reports
 
+    def engine_state(self) -> Mapping[str, Any]:
+        """Return what the server's engine tells of itself, as it is on the wire."""
+        return self._json("GET", "/v1/engine/state")
+
     def _ensure_collection(self, name: str) -> None:
         try:
             self._json("GET", f"/v1/collections/{quote(name, safe='')}")
@@ -297,21 +301,24 @@ def _require_success(response: httpx.Response) -> None:
     )
 
 
-def _to_reply(text: str, finish: Mapping[str, Any], usage: Mapping[str, int]) -> Reply:
+def _to_reply(text: str, finish: Mapping[str, Any], usage: Mapping[str, Any]) -> Reply:
     extension = finish["causerie"]
     timings = {name: value for name, value in extension["timings"].items() if name.endswith("_s")}
     timings.pop("tokens_per_s")
     return Reply(
         text=text,
         citations=tuple(Citation(**citation) for citation in extension["citations"]),
-        finish_reason=finish["choices"][0]["finish_reason"],
+        finish_reason=extension["finish_reason"],
         usage=Usage(
-            prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"]
+            prompt_tokens=usage["prompt_tokens"],
+            completion_tokens=usage["completion_tokens"],
+            cached_tokens=usage["prompt_tokens_details"]["cached_tokens"],
         ),
         timings=Timings(**timings),
         seed=extension["seed"],
         abstained=extension["abstained"],
         dropped_turns=extension["dropped_turns"],
+        left_window=extension["left_window"],
         notes=tuple(extension["notes"]),
         conversation_id=extension["conversation"],
     )

@@ -3,15 +3,45 @@
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
+from prometheus_client import CollectorRegistry
 
 from api.access import Caller
-from api.application import Application
+from api.admission import Admission
+from api.application import Application, InspectableEngine
 from api.error_table import RequestError
 
 
 def _application(request: Request) -> Application:
     application: Application = request.app.state.application
     return application
+
+
+def _admission(request: Request) -> Admission:
+    admission: Admission = request.app.state.admission
+    return admission
+
+
+def _engine(request: Request) -> InspectableEngine:
+    engine = _application(request).engine
+    if engine is None:
+        raise _no_engine()
+    return engine
+
+
+def _metrics(request: Request) -> CollectorRegistry:
+    registry: CollectorRegistry | None = request.app.state.metrics
+    if registry is None:
+        raise _no_engine()
+    return registry
+
+
+def _no_engine() -> RequestError:
+    return RequestError(
+        404,
+        "the chat model of this service tells nothing of an engine; serve one of"
+        " 'python -m api models list' to see its state",
+        code="no_engine",
+    )
 
 
 def _caller(request: Request) -> Caller:
@@ -33,6 +63,9 @@ def _admin(request: Request) -> Caller:
 
 
 ApplicationDep = Annotated[Application, Depends(_application)]
+AdmissionDep = Annotated[Admission, Depends(_admission)]
+EngineDep = Annotated[InspectableEngine, Depends(_engine)]
+MetricsDep = Annotated[CollectorRegistry, Depends(_metrics)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 AdminOnly = Depends(_admin)
 CollectionName = Annotated[str, Path(description="The collection's name.")]

@@ -14,7 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 
-from dialog.errors import ConcurrentTurnError, UnknownConversationError
+from dialog.errors import (
+    ConcurrentTurnError,
+    ConversationBusyError,
+    UnknownConversationError,
+)
 from index.errors import (
     CollectionExistsError,
     DatabaseBusyError,
@@ -105,6 +109,9 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     ),
     ConcurrentTurnError: Row(status=409, code="concurrent_turn", type="conflict", headers=_FINAL),
     EngineFailureError: Row(status=500, code="engine_failure", type="server_error"),
+    ConversationBusyError: Row(
+        status=503, code="conversation_busy", type="server_error", headers=_SOON
+    ),
     EngineBusyError: Row(status=503, code="engine_busy", type="server_error", headers=_SOON),
     DatabaseBusyError: Row(status=503, code="database_busy", type="server_error", headers=_SOON),
 }

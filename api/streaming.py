@@ -104,14 +104,27 @@ class Bridge(Generic[T]):
 
 
 @contextlib.asynccontextmanager
-async def stopped_when_gone(bridge: Bridge[Any], receive: Receive) -> AsyncIterator[None]:
-    """Cancel the producer as soon as the client is gone, and in any case when the block ends."""
-    watcher = asyncio.create_task(until_disconnected(receive))
-    watcher.add_done_callback(lambda _: bridge.cancel.set())
+async def cancelled_when_gone(bridge: Bridge[Any], receive: Receive) -> AsyncIterator[None]:
+    """Cancel the producer as soon as the client is gone, while the block runs."""
+
+    async def watch() -> None:
+        await until_disconnected(receive)
+        bridge.cancel.set()
+
+    watcher = asyncio.create_task(watch())
     try:
         yield
     finally:
         watcher.cancel()
+
+
+@contextlib.asynccontextmanager
+async def stopped_when_gone(bridge: Bridge[Any], receive: Receive) -> AsyncIterator[None]:
+    """Cancel the producer as soon as the client is gone, and in any case when the block ends."""
+    try:
+        async with cancelled_when_gone(bridge, receive):
+            yield
+    finally:
         bridge.cancel.set()
 
 

@@ -19,6 +19,14 @@ from api.state_lock import running_server
 KEY_VARIABLE: Final = "CAUSERIE_CLIENT_KEY"
 
 
+def remote_desk(settings: Settings) -> RemoteDesk | None:
+    """Return the desk of the server that holds the state folder; None where there is none."""
+    address = running_server(settings.state)
+    if address is None:
+        return None
+    return RemoteDesk(address, api_key=os.environ.get(KEY_VARIABLE) or own_key(settings))
+
+
 @contextmanager
 def open_desk(
     settings: Settings, *, prepare: Callable[[Application, OnProgress], None] | None = None
@@ -27,9 +35,7 @@ def open_desk(
 
     `prepare` is called on an application that was built here, while the progress bars still show.
     """
-    address = running_server(settings.state)
-    if address is not None:
-        remote = RemoteDesk(address, api_key=os.environ.get(KEY_VARIABLE) or own_key(settings))
+    if (remote := remote_desk(settings)) is not None:
         try:
             yield remote
         finally:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from api.cli.chat import chat
 from api.cli.corpus import ingest
+from api.cli.engine import engine_app
 from api.cli.models import models_app
 from api.cli.sentences import SENTENCES, error_line
 from api.cli.server import serve
@@ -26,6 +27,7 @@ app.command("serve")(serve)
 app.command("ingest")(ingest)
 app.command("chat")(chat)
 app.add_typer(models_app, name="models")
+app.add_typer(engine_app, name="engine")
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -8,13 +8,24 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from api.admission import Admission
 from api.application import Application, TurnPart
-from api.chat_answer import AnswerWriter, fingerprint_of
+from api.chat_answer import AnswerWriter
 from api.chat_request import ChatCompletionRequest
-from api.dependencies import ApplicationDep, CallerDep
+from api.dependencies import AdmissionDep, ApplicationDep, CallerDep
 from api.error_table import RequestError, params_named, stopping, to_request_error
 from api.routes.models import unknown_model
-from api.streaming import DONE, PING, PING_S, Bridge, EventStream, stopped_when_gone, to_event
+from api.streaming import (
+    DONE,
+    PING,
+    PING_S,
+    Bridge,
+    EventStream,
+    cancelled_when_gone,
+    stopped_when_gone,
+    to_event,
+)
+from api.system_fingerprint import system_fingerprint
 from api.telemetry import log_turn
 from dialog.errors import UnknownConversationError
 from dialog.events import ConversationOpened
@@ -36,7 +47,11 @@ _GRACE_S = 0.25
 
 @router.post("/v1/chat/completions")
 async def create_chat_completion(
-    body: ChatCompletionRequest, request: Request, application: ApplicationDep, caller: CallerDep
+    body: ChatCompletionRequest,
+    request: Request,
+    application: ApplicationDep,
+    caller: CallerDep,
+    admission: AdmissionDep,
 ) -> Response:
     """Answer a chat, whole or as a stream."""
     if body.model != application.chat_model.name:
@@ -46,17 +61,16 @@ async def create_chat_completion(
         await run_in_threadpool(_check_names, application, turn)
     writer = AnswerWriter(
         model=body.model,
-        fingerprint=fingerprint_of(
-            application.chat_model.name,
-            application.embedder.fingerprint,
-        ),
+        fingerprint=system_fingerprint(application),
         includes_usage=body.includes_usage,
         has_citations=body.extension.citations,
     )
-    bridge: TurnBridge = Bridge(_turning(application, turn), name="turn")
+    bridge = _begin(application, turn, admission)
     if body.stream:
         try:
-            head = await _head(bridge)
+            # Whoever leaves while the turn still waits must not be answered first.
+            async with cancelled_when_gone(bridge, request.receive):
+                head = await _head(bridge)
         except BaseException:
             bridge.cancel.set()
             raise
@@ -100,15 +114,27 @@ def _check_names(application: Application, turn: TurnRequest) -> None:
         )
 
 
-def _turning(
-    application: Application, turn: TurnRequest
-) -> Callable[[Callable[[TurnPart], None], threading.Event], None]:
-    def produce(emit: Callable[[TurnPart], None], cancel: threading.Event) -> None:
-        with params_named(_params_of(turn)), application.foreground.busy(cancel):
-            for part in application.agent.stream(turn, cancel=cancel):
-                emit(part)
+def _begin(application: Application, turn: TurnRequest, admission: Admission) -> TurnBridge:
+    """Start the turn in a thread of its own.
 
-    return produce
+    Raises:
+        EngineBusyError: as many are under way as may.
+    """
+
+    def produce(emit: Callable[[TurnPart], None], cancel: threading.Event) -> None:
+        try:
+            with params_named(_params_of(turn)), application.foreground.busy(cancel):
+                for part in application.agent.stream(turn, cancel=cancel):
+                    emit(part)
+        finally:
+            admission.leave()
+
+    admission.enter()
+    try:
+        return Bridge(produce, name="turn")
+    except BaseException:  # there is no thread that would leave
+        admission.leave()
+        raise
 
 
 async def _head(bridge: TurnBridge) -> list[TurnPart]:

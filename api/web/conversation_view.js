@@ -265,7 +265,8 @@ export class ConversationView {
       if (chunk.usage) usage = chunk.usage;
       finishReason = choice?.finish_reason ?? finishReason;
     }
-    message.finish(details, { finishReason, usage });
+    // Our own word tells a deadline from a full length; the protocol's does not.
+    message.finish(details, { finishReason: details.finish_reason ?? finishReason, usage });
   }
 
   #setRunning(running) {

@@ -56,7 +56,12 @@ def test_a_plain_answer_has_the_shape_of_the_openai_api(client: TestClient) -> N
     assert choice["finish_reason"] == "stop"
     assert choice["message"]["role"] == "assistant"
     assert choice["message"]["content"] == "It is so."
-    assert body["usage"] == {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+    assert body["usage"] == {
+        "prompt_tokens": 5,
+        "completion_tokens": 3,
+        "total_tokens": 8,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
 
 
 def test_the_extension_of_an_answer_holds_seed_timings_and_notes(client: TestClient) -> None:
@@ -65,6 +70,8 @@ def test_the_extension_of_an_answer_holds_seed_timings_and_notes(client: TestCli
         "citations": [],
         "abstained": False,
         "dropped_turns": 0,
+        "left_window": 0,
+        "finish_reason": "stop",
         "notes": [],
         "conversation": None,
         "seed": 11,

@@ -44,7 +44,9 @@ def test_each_route_is_documented(method: str, path: str) -> None:
 
 
 def test_each_documented_route_exists(client: TestClient) -> None:
-    documented = re.findall(r"^\| `([A-Z]+) (/(?:v1|livez|readyz)\S*)`", _api(), re.MULTILINE)
+    documented = re.findall(
+        r"^\| `([A-Z]+) (/(?:v1|livez|readyz|metrics)\S*)`", _api(), re.MULTILINE
+    )
     assert len(documented) > 15
     assert set(documented) == set(routes())
     listed = client.get("/openapi.json").json()["paths"]
