@@ -11,6 +11,12 @@ LLMError
 ├── OutOfBlocksError         every block of the cache is in use at the moment
 ├── EngineBusyError          too many requests at once
 ├── EngineFailureError       a request that the engine could not compute; others go on
+├── ConstraintError          a form of output that cannot be had; a ValueError too
+│   ├── InvalidGrammarError      no schema, regex or grammar, or one that nothing satisfies
+│   ├── UnsupportedSchemaError   a JSON-Schema keyword that cannot be held to
+│   ├── GrammarTooLargeError     it would take too much time or memory
+│   ├── BudgetTooSmallError      fewer tokens than the shortest answer of that form
+│   └── ConstraintConflictError  no token, or not this one, can come next
 └── CancelledGenerationError the caller gave up before the end
 """
 
@@ -80,6 +86,52 @@ class EngineBusyError(LLMError):
 
 class EngineFailureError(LLMError):
     """A request could not be computed, through no fault of the others."""
+
+
+class ConstraintError(LLMError, ValueError):
+    """What a request asks of the form of its output cannot be had."""
+
+
+class InvalidGrammarError(ConstraintError):
+    """Not a schema, regex or grammar at all, or one that no text satisfies."""
+
+
+class UnsupportedSchemaError(ConstraintError):
+    """A JSON Schema says something that generation cannot be held to."""
+
+    def __init__(self, *, keyword: str, path: str, why: str = "is not supported") -> None:
+        self.keyword = keyword
+        self.path = path
+        super().__init__(
+            f"the schema keyword {keyword!r} at {path or '#'} {why};"
+            " leave it out and check the answer yourself"
+        )
+
+
+class GrammarTooLargeError(ConstraintError):
+    """A grammar would take too much time or memory."""
+
+    def __init__(self, *, what: str, size: int | None = None, limit: int | None = None) -> None:
+        self.size = size
+        self.limit = limit
+        counted = "" if limit is None else f": {size}, at most {limit} are taken"
+        super().__init__(f"{what} is too large{counted}; make it smaller or split the request")
+
+
+class BudgetTooSmallError(ConstraintError):
+    """The shortest output of the wanted form has more tokens than may be written."""
+
+    def __init__(self, *, needed: int, budget: int) -> None:
+        self.needed = needed
+        self.budget = budget
+        super().__init__(
+            f"output of this form needs at least {needed} tokens and {budget} are allowed;"
+            " raise max_tokens"
+        )
+
+
+class ConstraintConflictError(ConstraintError):
+    """The constraints of a request leave no token, or not the one that was to come next."""
 
 
 class CancelledGenerationError(LLMError):
