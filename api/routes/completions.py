@@ -32,6 +32,7 @@ from dialog.events import ConversationOpened
 from dialog.reply import EvidenceFound, Reply, TurnRequest
 from index.errors import UnknownCollectionError
 from llm.chat import TextDelta
+from llm.errors import CancelledGenerationError
 from rag.errors import EmptyCollectionError
 
 logger = logging.getLogger(__name__)
@@ -126,6 +127,8 @@ def _begin(application: Application, turn: TurnRequest, admission: Admission) ->
             with params_named(_params_of(turn)), application.foreground.busy(cancel):
                 for part in application.agent.stream(turn, cancel=cancel):
                     emit(part)
+        except CancelledGenerationError:  # before its first word: there is no reply
+            pass
         finally:
             admission.leave()
 

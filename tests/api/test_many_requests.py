@@ -123,6 +123,30 @@ def test_a_turn_behind_another_of_its_conversation_is_told_that_it_is_busy(tmp_p
         assert first.result().status_code == 200
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_leaves_behind_another_turn_of_the_conversation_is_no_fault(
+    tmp_path: Path, stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It once left a traceback in the log."""
+    with (
+        tiny_service(tmp_path, delay_s=0.03) as built,
+        serving(built) as live,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        own = {"conversation": built.sessions.create(owner="", collection=None).id}
+        first = pool.submit(post, live, causerie=own)
+        assert wait_until(lambda: num_under_way(live) == 1)
+        body = json.dumps({**HELLO, "stream": stream, "causerie": own}).encode()
+        with connect(live) as client:
+            client.sendall(request_bytes(CHAT, body))
+            assert wait_until(lambda: built.foreground.num_busy == 2)
+        assert wait_until(lambda: built.foreground.num_busy == 1, timeout_s=2)
+        assert not first.done()
+        assert first.result().status_code == 200
+        assert len(built.sessions.events(own["conversation"], "")) == 3
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_clients_that_leave_at_any_moment_leave_nothing_behind(tmp_path: Path) -> None:
     seed = random.Random(7)
     with (

@@ -21,7 +21,7 @@ START_TIMEOUT_S = 300
 class LiveService:
     """One server process over one state folder; can be stopped, killed and started again."""
 
-    def __init__(self, home: Path, state: Path) -> None:
+    def __init__(self, home: Path, state: Path, **settings: str) -> None:
         self.home = home
         self.state = state
         self.url = ""
@@ -30,13 +30,37 @@ class LiveService:
             "CAUSERIE_HOME": str(home),
             "CAUSERIE_STATE": str(state),
             "CAUSERIE_INDEX_LIBRARY": "false",
+            **{f"CAUSERIE_{name.upper()}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._log = state.parent / "serve.log"
 
+    def fails(self) -> tuple[int, str]:
+        """Start one that cannot go on; return its exit code and what it printed."""
+        self._launch()
+        assert self._process is not None
+        try:
+            code = self._process.wait(timeout=START_TIMEOUT_S)
+        finally:
+            self._process.kill()
+            self._process = None
+        return code, self.log()
+
     def start(self) -> float:
         """Start and wait until it is ready; return the seconds that took."""
         started = time.monotonic()
+        self._launch()
+        assert self._process is not None
+        while time.monotonic() - started < START_TIMEOUT_S:
+            if self._process.poll() is not None:
+                pytest.fail(f"the server ended: {self.log()[-2000:]}")
+            if self._is_ready():
+                return time.monotonic() - started
+            time.sleep(0.1)
+        return pytest.fail(f"not ready after {START_TIMEOUT_S} s: {self.log()[-2000:]}")
+
+    def _launch(self) -> None:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "api", "serve", "--port", "0"],
@@ -45,13 +69,6 @@ class LiveService:
                 stdout=log,
                 stderr=log,
             )
-        while time.monotonic() - started < START_TIMEOUT_S:
-            if self._process.poll() is not None:
-                pytest.fail(f"the server ended: {self.log()[-2000:]}")
-            if self._is_ready():
-                return time.monotonic() - started
-            time.sleep(0.1)
-        return pytest.fail(f"not ready after {START_TIMEOUT_S} s: {self.log()[-2000:]}")
 
     def _is_ready(self) -> bool:
         self.url = running_server(self.state) or ""
