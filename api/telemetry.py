@@ -121,10 +121,20 @@ class KeyValueFormatter(logging.Formatter):
         return line if traceback is None else f"{line}\n{traceback}"
 
 
+class _StandardError:
+    """Whatever standard error is when a line comes: progress bars replace it and make room."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure_logging(level: str, *, stream: TextIO | None = None) -> None:
     """Send all logs to `stream` (default: standard error) in the form that suits it."""
     target = sys.stderr if stream is None else stream
-    handler = logging.StreamHandler(target)
+    handler = logging.StreamHandler(_StandardError() if stream is None else stream)
     handler.setFormatter(KeyValueFormatter() if target.isatty() else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

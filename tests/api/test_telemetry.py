@@ -93,3 +93,14 @@ def test_the_id_of_a_request_stands_in_the_lines_of_its_thread(
     assert {line["request_id"] for line in lines if line["message"] in {"turn", "request"}} == {
         "mine-2"
     }
+
+
+def test_lines_go_to_whatever_standard_error_is_by_then(
+    root: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Progress bars put themselves before it; a line written past them was glued to a bar."""
+    configure_logging("info")
+    before_the_bars = io.StringIO()
+    monkeypatch.setattr("sys.stderr", before_the_bars)
+    root.info("loaded")
+    assert "loaded" in before_the_bars.getvalue()
