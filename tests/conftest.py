@@ -6,6 +6,7 @@ Environment variables that change what runs:
     CAUSERIE_REQUIRE_WEIGHTS=1 tests marked `weights` fail where the default models are absent
     CAUSERIE_REQUIRE_DATA=1    tests that use `data_path` fail where the folder is absent
     CAUSERIE_REQUIRE_BROWSER=1 tests marked `browser` fail instead of being skipped
+    CAUSERIE_REQUIRE_KERNELS=1 tests marked `kernels` fail where the kernels were not compiled
     CAUSERIE_CHROMIUM          the browser to drive, if it is not on the PATH
 """
 
@@ -25,6 +26,7 @@ import pytest
 from api.settings import default_home
 from llm.model_catalog import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDING_MODEL
 from llm.model_store import PULL_COMMAND, ModelState, ModelStore
+from llm.native.loader import kernel_paths
 
 SEED = 20_240_613
 
@@ -59,9 +61,11 @@ def _require_models(store: ModelStore) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Run a test marked `weights` only where the default models are."""
+    """Run tests marked `weights` or `kernels` only where those are."""
     if item.get_closest_marker("weights") is not None:
         _require_models(_STORE)
+    if item.get_closest_marker("kernels") is not None and not kernel_paths():
+        _skip_or_fail("KERNELS", "the kernels were not compiled; install with a C++ compiler")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -125,6 +125,7 @@ def test_compiled_steps_agree_for_other_shapes(path: str, changes: dict[str, obj
     assert np.abs(got - wanted).max() < 0.02 * np.abs(wanted).max()
 
 
+@pytest.mark.kernels
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 149), max_size=6), st.integers(0, 99), st.integers(1, 3))
 def test_cuts_blocks_and_threads_change_no_bit(cuts: list[int], seed: int, threads: int) -> None:
@@ -237,6 +238,7 @@ def test_blocks_behind_the_window_need_not_exist(
     assert np.array_equal(runner.forward(batch_of([last])).logits[0], full)
 
 
+@pytest.mark.kernels
 def test_copied_blocks_hold_the_same_keys_and_values(packed: PackedModel) -> None:
     runner = native_runner(packed, kernel_paths()[0])
     run_chunks(runner, TOKENS[:40], [], [0, 1, 2])
@@ -250,6 +252,7 @@ def test_copied_blocks_hold_the_same_keys_and_values(packed: PackedModel) -> Non
     assert np.array_equal(one, other)
 
 
+@pytest.mark.kernels
 def test_a_poisoned_row_poisons_no_other(packed: PackedModel) -> None:
     """A row whose activations overflow is NaN, and so may be what it leaves in its blocks."""
     weight = packed.embedding.clone()

@@ -18,6 +18,7 @@ from llm.quantization import (
 )
 
 PATHS = kernel_paths()
+pytestmark = pytest.mark.kernels
 
 
 def native_linear(linear: QuantizedLinear, x: Tensor, path: str, threads: int = 2) -> Tensor:

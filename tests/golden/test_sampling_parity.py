@@ -18,6 +18,7 @@ from llm.native.sampling import NativeSampler, RowArrays, SamplingStruct
 from llm.sampling_params import SamplingParams
 
 PATHS = ("portable", "avx2", "avx512")
+pytestmark = pytest.mark.kernels
 V = 4099  # no multiple of a block
 CORNERS = (
     SamplingParams(),

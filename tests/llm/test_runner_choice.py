@@ -29,6 +29,7 @@ SAMPLED = SamplingParams(temperature=1.0, seed=4, max_tokens=20)
 PROMPT = [(3 * i) % 250 + 1 for i in range(40)]
 
 
+@pytest.mark.kernels
 def test_the_fastest_compiled_kernels_are_taken_and_the_reason_is_said() -> None:
     chosen = choose_runner(
         random_model(packable_config()), ComputeOptions(threads=1), context_size=128
@@ -38,6 +39,7 @@ def test_the_fastest_compiled_kernels_are_taken_and_the_reason_is_said() -> None
     assert kernel_paths()[0] in chosen.reason
 
 
+@pytest.mark.kernels
 def test_sizes_that_the_kernels_cannot_do_run_on_torch_and_say_why() -> None:
     chosen = choose_runner(tiny_decoder().model, ComputeOptions(), context_size=128)
     assert chosen.runner.kernels == "torch-float32"
@@ -50,6 +52,7 @@ def test_int8_for_such_a_model_is_refused_by_name() -> None:
         choose_runner(tiny_decoder().model, ComputeOptions(precision="int8"), context_size=128)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -76,6 +79,7 @@ def test_a_cache_larger_than_the_memory_is_refused() -> None:
         choose_runner(tiny_decoder().model, ComputeOptions(cache_tokens=10**12), context_size=128)
 
 
+@pytest.mark.kernels
 def test_what_was_measured_is_kept_for_the_next_start(tmp_path: Path) -> None:
     notes = tmp_path / "home" / "measurements.json"
     model = random_model(packable_config())
@@ -92,6 +96,7 @@ def test_what_was_measured_is_kept_for_the_next_start(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.kernels
 def test_other_weights_have_another_fingerprint() -> None:
     options = ComputeOptions(threads=1)
     one, same, other = (
