@@ -202,3 +202,22 @@ def test_settings_that_cannot_work_end_the_start_with_one_sentence(
     (line,) = (line for line in said.splitlines() if "error: " in line)
     assert words in line
     assert "Traceback" not in said
+
+
+def test_a_message_longer_than_the_context_rolls_where_it_may(http: httpx.Client) -> None:
+    context_size = http.get("/v1/engine/state").json()["context_size"]
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "The sea is wide. " * (context_size // 4)}],
+        "max_tokens": 8,
+    }
+    refused = http.post("/v1/chat/completions", json=body)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "context_length_exceeded"
+    answer = http.post("/v1/chat/completions", json={**body, "causerie": {"overflow": "roll"}})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["usage"]["prompt_tokens"] > context_size
+    extension = answer.json()["choices"][0]["message"]["causerie"]
+    assert extension["left_window"] > 0
+    assert f"{extension['left_window']} tokens have left" in extension["notes"][0]
+    until_idle(http)
