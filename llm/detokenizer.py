@@ -1,55 +1,94 @@
-"""Bytes of tokens to text, as it comes: whole characters only, stop strings held back.
+"""Bytes of tokens to text, as it comes: whole characters only, possible stops held back.
 
 Knows nothing of tokens; it is fed their bytes.
 """
 
 import codecs
 from collections.abc import Sequence
+from typing import Protocol
+
+from llm.stop_pattern import PatternWalk, StopPattern
+
+
+class _Walk(Protocol):
+    """Follows a text; see `PatternWalk`."""
+
+    def push(self, character: str) -> int | None: ...
+
+    @property
+    def earliest(self) -> int: ...
 
 
 class IncrementalDetokenizer:
     """Turns a stream of bytes into text that can be shown at once.
 
     A character is given out when its last byte has come; text that may be the beginning of a stop
-    string is held back until it is known. A stop string is removed together with all that follows,
-    and `stopped` is set.
+    is held back until it is known. The first stop string or match of a stop pattern to be complete
+    is removed with all that follows, and `stopped` is set; of those that are complete with the same
+    character, the longest. So it makes no difference how the bytes are cut.
     """
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
+    def __init__(self, stop: Sequence[str] = (), stop_regex: Sequence[str] = ()) -> None:
+        """Take stop strings and patterns; see `StopPattern` for errors."""
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._stop = tuple(stop)
+        self._walks: list[_Walk] = [_StringWalk(s) for s in stop]
+        self._walks += [PatternWalk(StopPattern(pattern)) for pattern in stop_regex]
         self._held = ""
+        self._said = 0  # characters given out
         self.stopped = False
 
     def push(self, data: bytes) -> str:
         """Take the bytes of one token and return the text that is certain by now."""
-        if self.stopped:
-            return ""
-        self._held += self._decoder.decode(data)
-        return self._release(final=False)
+        return "" if self.stopped else self._release(self._decoder.decode(data))
 
     def finish(self) -> str:
         """Return what was held back; an unfinished character becomes U+FFFD."""
         if self.stopped:
             return ""
-        self._held += self._decoder.decode(b"", final=True)
-        return self._release(final=True)
-
-    def _release(self, *, final: bool) -> str:
-        found = [at for at in (self._held.find(s) for s in self._stop) if at >= 0]
-        if found:
-            self.stopped = True
-            said, self._held = self._held[: min(found)], ""
-            return said
-        keep = 0 if final else self._possible_beginning()
-        cut = len(self._held) - keep
-        said, self._held = self._held[:cut], self._held[cut:]
+        said = self._release(self._decoder.decode(b"", final=True))
+        said, self._held = said + self._held, ""
         return said
 
-    def _possible_beginning(self) -> int:
-        """Return the length of the longest suffix that begins a stop string."""
-        longest = max((len(s) for s in self._stop), default=1) - 1
-        for size in range(min(longest, len(self._held)), 0, -1):
-            if any(s.startswith(self._held[-size:]) for s in self._stop):
-                return size
-        return 0
+    def _release(self, text: str) -> str:
+        if not self._walks:
+            return text
+        self._held += text
+        for character in text:
+            begins = [walk.push(character) for walk in self._walks]
+            found = [begin for begin in begins if begin is not None]
+            if found:
+                self.stopped = True
+                said, self._held = self._held[: min(found) - self._said], ""
+                return said
+        cut = min(walk.earliest for walk in self._walks) - self._said
+        said, self._held = self._held[:cut], self._held[cut:]
+        self._said += cut
+        return said
+
+
+class _StringWalk:
+    """How much of a stop string the text ends with (Knuth, Morris and Pratt)."""
+
+    def __init__(self, stop: str) -> None:
+        self._stop = stop
+        self._borders = [0] * len(stop)  # of stop[: i + 1], its longest proper prefix and suffix
+        self._matched = 0
+        self._at = 0
+        for i in range(1, len(stop)):
+            self._borders[i] = self._extended(self._borders[i - 1], stop[i])
+
+    def _extended(self, matched: int, character: str) -> int:
+        while matched and self._stop[matched] != character:
+            matched = self._borders[matched - 1]
+        return matched + (self._stop[matched] == character)
+
+    def push(self, character: str) -> int | None:
+        """Take a character; return where the string begins if this completes it."""
+        self._matched = self._extended(self._matched, character)
+        self._at += 1
+        return self._at - self._matched if self._matched == len(self._stop) else None
+
+    @property
+    def earliest(self) -> int:
+        """Where the string begins if it is to come."""
+        return self._at - self._matched

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float64, Int32, Int64, Shaped
 
 from llm.decoding.draw import draw
-from llm.decoding.truncate import Survivors, truncate
+from llm.decoding.phases import Survivors
+from llm.decoding.truncate import truncate
 from llm.native.sampling import MAX_VOCABULARY, NativeSampler, RowArrays, SamplingStruct
 from llm.sampling_params import SamplingParams
 
