@@ -17,6 +17,7 @@ _RESERVE = 12  # tokens to spare, from which on a mask is only narrowed for what
 _MAX_REFUSED = 3  # at one place; then the mask holds only what is known to fit
 _MAX_CHECKED = 384  # tokens of one mask
 _MAX_SEARCHES = 16  # for one mask
+_MAX_WORK = 6_000  # tokens of completions to try for one mask
 
 
 def completer(grammar: Grammar) -> Completer:
@@ -176,6 +177,8 @@ class BudgetedState:
         known = self._completer.next_token()
         kept = [] if known is None else [known]
         searches = most if self._exact else _MAX_SEARCHES
+        if not self._exact:  # what is tried is as long as what is known
+            most = min(most, _MAX_WORK // (1 + self._completer.fewest()))
         for token in tokens_of(mask)[:most]:
             if token in self._vocabulary.eos_ids:
                 kept.append(token)

@@ -15,7 +15,7 @@ from llguidance import LLMatcher
 from llm.decoding.automaton import State
 from llm.decoding.automaton_grammar import AutomatonGrammar
 from llm.decoding.grammar import MatcherGrammar
-from llm.decoding.vocabulary import END, NUM_BYTES, Vocabulary
+from llm.decoding.vocabulary import END, NUM_BYTES
 from llm.errors import GrammarTooLargeError
 
 MAX_SYMBOLS = 20_000  # of the shortest output of a grammar
@@ -28,6 +28,7 @@ _ROLLOUT_WIDTH = 8
 _MAX_ROLLOUTS = 400
 
 # what ends things first, then the shortest values, then what opens things
+_ENDING = b'"}]'
 _CLOSING = b'"}])>,0123456789ntf-[{('
 
 
@@ -121,10 +122,11 @@ class WitnessCompleter:
     """Completions in a grammar of llguidance, each of them tried before it is believed."""
 
     def __init__(
-        self, matcher: LLMatcher, vocabulary: Vocabulary, path: list[tuple[int, tuple[int, ...]]]
+        self, matcher: LLMatcher, grammar: MatcherGrammar, path: list[tuple[int, tuple[int, ...]]]
     ) -> None:
         self._matcher = matcher  # over symbols
-        self._vocabulary = vocabulary
+        self._grammar = grammar
+        self._vocabulary = grammar.vocabulary
         self._path = path  # for each token so far: its number of symbols, and the witness after it
 
     @classmethod
@@ -136,11 +138,11 @@ class WitnessCompleter:
         """
         matcher = grammar.symbol_matcher()
         if grammar.shortest is None:
-            witness = Search(grammar.vocabulary).best(matcher.deep_copy())
+            witness = Search(grammar).best(matcher.deep_copy())
             if witness is None:
                 raise GrammarTooLargeError(what="the shortest output of this form")
             grammar.shortest = tuple(witness)
-        return cls(matcher, grammar.vocabulary, [(0, grammar.shortest)])
+        return cls(matcher, grammar, [(0, grammar.shortest)])
 
     def fewest(self) -> int:
         """See `Completer`."""
@@ -176,7 +178,7 @@ class WitnessCompleter:
 
     def fork(self) -> "WitnessCompleter":
         """See `Completer`."""
-        return WitnessCompleter(self._matcher.deep_copy(), self._vocabulary, self._path.copy())
+        return WitnessCompleter(self._matcher.deep_copy(), self._grammar, self._path.copy())
 
     def _completed(
         self, symbols: Sequence[int], limit: int, *, search: bool = True
@@ -196,7 +198,7 @@ class WitnessCompleter:
         if ahead.try_consume_tokens(list(taken)) != len(taken):
             return None
         most = len(self._path[-1][1]) + _MAX_DETOUR
-        found = Search(self._vocabulary).quick(ahead, most, broadly=_BROAD_DETOUR)
+        found = Search(self._grammar).quick(ahead, most, broadly=_BROAD_DETOUR)
         if found is not None and self._fits(found, limit):
             return tuple(found)
         return None
@@ -221,8 +223,9 @@ def _guesses(taken: tuple[int, ...], known: tuple[int, ...]) -> list[tuple[int, 
 class Search:
     """Looks for short completions of a state of llguidance, symbol by symbol."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, grammar: MatcherGrammar) -> None:
+        vocabulary = self._vocabulary = grammar.vocabulary
+        self._hints = grammar.hints
         letters = bytes(vocabulary.long_runs) + bytes(range(0x20, 0x7F)) + bytes(range(NUM_BYTES))
         order = [*_CLOSING, *letters, *range(NUM_BYTES + 1, vocabulary.num_symbols)]
         self._order = list(dict.fromkeys(order))
@@ -282,8 +285,21 @@ class Search:
             chosen = next((symbol for symbol in self._order if options >> symbol & 1), None)
             if chosen is None:
                 return None
-            matcher.try_consume_tokens([chosen])
-            found.append(chosen)
+            step = [chosen] if chosen == _ENDING[0] else self._hinted(matcher) or [chosen]
+            matcher.try_consume_tokens(step)
+            found += step
+        return None
+
+    def _hinted(self, matcher: LLMatcher) -> list[int] | None:
+        """Return a hint after which something can end."""
+        for hint in self._hints:
+            if matcher.validate_tokens(hint) != len(hint):
+                continue
+            ahead = matcher.deep_copy()
+            ahead.try_consume_tokens(hint)
+            options = _options(ahead)
+            if ahead.is_accepting() or any(options >> symbol & 1 for symbol in _ENDING):
+                return hint
         return None
 
     def _broad(self, matcher: LLMatcher, most: int) -> list[int] | None:

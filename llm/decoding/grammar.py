@@ -6,6 +6,7 @@ split over tokens; special tokens come only where a grammar names them, and the 
 only where the grammar is satisfied. Knows nothing of budgets, logits or requests.
 """
 
+from collections.abc import Collection
 from typing import Protocol, Self
 
 import numpy as np
@@ -79,9 +80,13 @@ class Grammar(Protocol):
 class MatcherGrammar:
     """A grammar that llguidance holds."""
 
-    def __init__(self, source: str, vocabulary: Vocabulary) -> None:
-        """Compile; `source` is what `LLMatcher` takes, with `no_forcing` set."""
+    def __init__(self, source: str, vocabulary: Vocabulary, *, hints: Collection[str] = ()) -> None:
+        """Compile; `source` is what `LLMatcher` takes, with `no_forcing` set.
+
+        `hints` are strings that may occur in a short output.
+        """
         self.vocabulary = vocabulary
+        self.hints = [list(hint.encode()) for hint in dict.fromkeys(hints) if hint]
         self.source = source
         self.shortest: tuple[int, ...] | None = None  # the symbols of it, once somebody has asked
         self._matcher = LLMatcher(vocabulary.tokenizer, source, log_level=0, limits=_LIMITS)

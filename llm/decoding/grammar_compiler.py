@@ -5,6 +5,7 @@ Compiled grammars are kept for the next request that asks the same. Knows no req
 
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
 from llm.decoding.automaton import Automaton, Chain, Different, Either, Optional, Quotes, Values
@@ -21,8 +22,9 @@ from llm.decoding.grammar_spec import (
     StructuralTags,
     fingerprint,
 )
-from llm.decoding.json_schema import checked, refusal
+from llm.decoding.json_schema import checked, hints, refusal
 from llm.decoding.lark_source import json_source, lark_source, regex_source, tags_source
+from llm.decoding.pattern_sample import sample
 from llm.decoding.vocabulary import Vocabulary
 from llm.errors import ConstraintConflictError
 
@@ -63,14 +65,26 @@ def compile_grammar(spec: GrammarSpec, vocabulary: Vocabulary) -> Grammar:
     if isinstance(spec, JsonSchema):
         schema = checked(spec.schema)
         source = json_source(schema, max_whitespace=spec.max_whitespace)
-        return _matcher_grammar(source, vocabulary, schema)
+        return _matcher_grammar(source, vocabulary, hints=hints(schema), schema=schema)
     if isinstance(spec, Regex):
-        return _matcher_grammar(regex_source(spec), vocabulary)
+        hint = sample(spec.pattern) or ""
+        return _matcher_grammar(regex_source(spec), vocabulary, hints=[hint])
     if isinstance(spec, Lark):
         return _matcher_grammar(lark_source(spec), vocabulary)
     if isinstance(spec, StructuralTags):
-        return _matcher_grammar(tags_source(spec, vocabulary.special_ids), vocabulary)
+        source = tags_source(spec, vocabulary.special_ids)
+        return _matcher_grammar(source, vocabulary, hints=_tag_hints(spec))
     return AutomatonGrammar(_automaton(spec), vocabulary)
+
+
+def _tag_hints(spec: StructuralTags) -> list[str]:
+    found: list[str] = []
+    for tag in spec.tags:
+        if isinstance(tag.content, JsonSchema):
+            found += hints(checked(tag.content.schema))
+        elif isinstance(tag.content, Regex):
+            found.append(sample(tag.content.pattern) or "")
+    return found
 
 
 def _automaton(spec: Choices | Quote | CitationIds) -> Automaton:
@@ -114,9 +128,13 @@ def _literal(text: str) -> Values:
 
 
 def _matcher_grammar(
-    source: str, vocabulary: Vocabulary, schema: dict[str, Any] | None = None
+    source: str,
+    vocabulary: Vocabulary,
+    *,
+    hints: Collection[str] = (),
+    schema: dict[str, Any] | None = None,
 ) -> MatcherGrammar:
-    grammar = MatcherGrammar(source, vocabulary)
+    grammar = MatcherGrammar(source, vocabulary, hints=hints)
     if grammar.error:
         raise refusal(grammar.error, schema)
     return grammar

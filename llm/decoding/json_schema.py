@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llm.decoding.pattern_sample import FORMATS, sample
 from llm.errors import (
     ConstraintError,
     GrammarTooLargeError,
@@ -21,12 +22,23 @@ MAX_SCHEMA_BYTES = 400_000
 MAX_SCHEMA_DEPTH = 100  # of brackets; llguidance's own reader gives up at 128
 MAX_PROPERTIES = 1_000  # of one object: compiling takes time with their square
 
+_MAX_HINTS = 32
+
 _IN_ONE = (
     *("additionalItems", "additionalProperties", "contains", "else", "if", "items", "not"),
     *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
 )
 _IN_LIST = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 _IN_MAP = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+
+_MEANS_NOTHING_WITHOUT = (  # in this order: an `if` without branches takes none with it
+    ("then", ("if",)),
+    ("else", ("if",)),
+    ("if", ("then", "else")),
+    ("minContains", ("contains",)),
+    ("maxContains", ("contains",)),
+)
+_COUNTS = ("maxItems", "maxLength", "maxProperties", "minItems", "minLength", "minProperties")
 
 _MESSAGES = (  # of llguidance, and the keyword to blame
     (re.compile(r'Unimplemented keys: \["([^"]+)"'), ""),
@@ -75,7 +87,8 @@ def checked(text: str) -> dict[str, Any]:
             keyword="x-guidance", path="#", why="would change how the schema is read"
         )
     for path, part in _parts(schema):
-        _check_part(path, part, is_root=part is schema)
+        _tidy(part)
+        _check_part(path, part)
     return schema
 
 
@@ -92,6 +105,18 @@ def refusal(message: str, schema: Mapping[str, Any] | None = None) -> Constraint
     if _TOO_LARGE.search(message):
         return GrammarTooLargeError(what=f"the grammar ({first})")
     return InvalidGrammarError(f"this is no grammar: {first}")
+
+
+def hints(schema: dict[str, Any]) -> list[str]:
+    """Return strings that patterns and formats of a schema ask for."""
+    found: list[str | None] = []
+    for _, part in _parts(schema):
+        pattern, form = part.get("pattern"), part.get("format")
+        if isinstance(pattern, str):
+            found.append(sample(pattern))
+        if isinstance(form, str):
+            found.append(FORMATS.get(form))
+    return [hint for hint in dict.fromkeys(found) if hint][:_MAX_HINTS]
 
 
 def _summary(message: str) -> str:
@@ -134,9 +159,20 @@ def _parts(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 waiting += [(f"{path}/{key}/{name}", inner) for name, inner in named.items()]
 
 
-def _check_part(path: str, part: dict[str, Any], *, is_root: bool) -> None:
+def _tidy(part: dict[str, Any]) -> None:
+    """Take out what means nothing, and write counts as the grammar engine reads them."""
     if part.get("uniqueItems") is False:
         del part["uniqueItems"]
+    for word, needed in _MEANS_NOTHING_WITHOUT:
+        if word in part and not any(other in part for other in needed):
+            del part[word]
+    for word in _COUNTS:
+        count = part.get(word)
+        if isinstance(count, float) and count.is_integer():
+            part[word] = int(count)
+
+
+def _check_part(path: str, part: dict[str, Any]) -> None:
     properties = part.get("properties")
     if isinstance(properties, dict) and len(properties) > MAX_PROPERTIES:
         raise GrammarTooLargeError(
@@ -146,9 +182,12 @@ def _check_part(path: str, part: dict[str, Any], *, is_root: bool) -> None:
         raise UnsupportedSchemaError(
             keyword="$ref", path=path, why="is not supported beside '$id', which moves it"
         )
-    if not is_root and isinstance(part.get("$id"), str):
+    step = part.get("multipleOf")
+    if isinstance(step, float) and not (step * 2**20).is_integer():
         raise UnsupportedSchemaError(
-            keyword="$id", path=path, why="is only supported at the root of a schema"
+            keyword="multipleOf",
+            path=path,
+            why=f"{step} is not supported, since validators divide in binary fractions",
         )
     least = part.get("minProperties")
     if isinstance(least, int | float) and least > max(1, len(part.get("required") or ())):
