@@ -154,6 +154,7 @@ def _engine_of(settings: Settings, decoder: Decoder) -> Engine:
             tokenizer=decoder.tokenizer,
             template=decoder.template,
             context_size=context_size,
+            size=decoder.model.config.vocab_size,
         ),
         BatchSampler(load_library()),
         limits=EngineLimits(

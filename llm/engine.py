@@ -19,9 +19,10 @@ from jaxtyping import Float32
 from llm.block_manager import BlockManager, CacheDomain
 from llm.chat import Completion, FinishReason, Message
 from llm.chat_template import ChatTemplate
-from llm.decoding.sampler import DAMAGED, BatchSampler, SamplingRows
+from llm.decoding.pipeline import Pipeline
+from llm.decoding.sampler import BatchSampler
 from llm.engine_statistics import EngineLimits, EngineState, EngineStatistics
-from llm.errors import ContextOverflowError, EngineFailureError
+from llm.errors import ContextOverflowError, EngineFailureError, LLMError
 from llm.model_runner import EVERYTHING, ModelRunner, Span, batch_of
 from llm.paged_cache import BLOCK
 from llm.request import Listener, Part, Request
@@ -50,6 +51,17 @@ class ServedModel:
     tokenizer: TextTokenizer
     template: ChatTemplate
     context_size: int
+    size: int  # of the vocabulary, as wide as the logits
+
+    @property
+    def eos_ids(self) -> frozenset[int]:
+        """The tokens that end a text."""
+        return frozenset(self.tokenizer.eos_ids)
+
+    @property
+    def token_bytes(self) -> tuple[bytes, ...]:
+        """What each token stands for, made on each call."""
+        return tuple(self.tokenizer.token_bytes(token) for token in range(self.size))
 
     def __post_init__(self) -> None:
         held = self.compute.runner.num_blocks * BLOCK
@@ -77,7 +89,7 @@ class Engine:
         self.statistics = EngineStatistics()
         self._runner: ModelRunner = model.compute.runner
         self._tokenizer = model.tokenizer
-        self._sampler = sampler
+        self._pipeline = Pipeline(sampler, model)
         self._clock = clock
         self._blocks = BlockManager(num_blocks=self._runner.num_blocks, block_size=BLOCK)
         self._scheduler = Scheduler(
@@ -89,8 +101,6 @@ class Engine:
         )
         self._numbers = itertools.count()
         self._requests: dict[int, Request] = {}
-        self._rows = SamplingRows(self.limits.max_running)
-        self._row_owners: list[Request] = []
 
     @property
     def has_work(self) -> bool:
@@ -123,6 +133,7 @@ class Engine:
                 not ask for a rolling cache.
             RequestTooLargeError: the whole cache could not hold it.
             EngineBusyError: as many requests wait as may.
+            ConstraintConflictError: what is asked of its tokens contradicts itself.
         """
         if not prompt_ids:
             raise ValueError("a prompt needs at least one token")
@@ -150,19 +161,22 @@ class Engine:
             deadline=None if params.timeout_s is None else now + params.timeout_s,
             window=window,
         )
-        self._scheduler.add(sequence)
+        seed = secrets.randbits(63) if params.seed is None else params.seed
+        row = self._pipeline.join(params, seed, prompt_ids)
+        try:
+            self._scheduler.add(sequence)
+        except LLMError:
+            self._pipeline.leave(row)
+            raise
         request = Request(
             sequence,
             params,
-            seed=secrets.randbits(63) if params.seed is None else params.seed,
+            row,
             limit=limit,
             cancel=cancel or threading.Event(),
             listener=listener,
         )
         self._requests[sequence.number] = request
-        self._rows.join(params, seed=request.seed, position=0)
-        self._row_owners.append(request)
-        request.row = len(self._row_owners) - 1
         return request
 
     def _domain(self, tenant: str, window: Window | None) -> CacheDomain:
@@ -278,24 +292,18 @@ class Engine:
         if not chunks:
             return
         requests = [self._requests[chunk.sequence.number] for chunk in chunks]
-        rows = self._rows.at([request.row for request in requests])
-        rows.positions[:] = [len(request.sequence.token_ids) for request in requests]
-        tokens = self._sampler.draw(logits, rows)
+        drawn = self._pipeline.draw(logits, [request.row for request in requests])
         now = self._clock()
-        for request, token in zip(requests, tokens.tolist(), strict=True):
-            self._take(request, token, now)
+        tokens = drawn.token_ids.tolist()
+        for i, (request, token) in enumerate(zip(requests, tokens, strict=True)):
+            if (error := drawn.errors.get(i)) is not None:
+                self._fail(request, error)
+            else:
+                self._take(request, token, now)
 
     def _take(self, request: Request, token: int, now: float) -> None:
-        if token == DAMAGED:
-            self._fail(
-                request,
-                EngineFailureError(
-                    "the logits of this request are not finite: its tokens drive the model out of"
-                    " range, or the weights are damaged"
-                ),
-            )
-            return
         self.statistics.count_token(request, now)
+        request.row.take(token)
         self._scheduler.append(request.sequence, token)
         if token in self._tokenizer.eos_ids:
             request.take_end(now)
@@ -322,10 +330,7 @@ class Engine:
     def _remove(self, request: Request) -> None:
         self._scheduler.finish(request.sequence)
         del self._requests[request.sequence.number]
-        self._rows.leave(request.row)
-        del self._row_owners[request.row]
-        for behind in self._row_owners[request.row :]:
-            behind.row -= 1
+        self._pipeline.leave(request.row)
 
 
 def _only(step: Step, chunks: Sequence[Chunk]) -> Step:

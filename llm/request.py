@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from llm.chat import Completion, FinishReason, TextDelta, Usage
+from llm.decoding.pipeline_row import PipelineRow
 from llm.detokenizer import IncrementalDetokenizer
 from llm.sampling_params import SamplingParams
 from llm.sequence import Sequence
@@ -39,8 +40,8 @@ class Request:
         self,
         sequence: Sequence,
         params: SamplingParams,
+        row: PipelineRow,
         *,
-        seed: int,
         limit: int,
         cancel: threading.Event,
         listener: Listener,
@@ -48,16 +49,16 @@ class Request:
         """Take a waiting sequence; at most `limit` tokens will be written."""
         self.sequence = sequence
         self.params = params
-        self.seed = seed
+        self.seed = row.seed
         self.limit = limit
         self.cancel = cancel
         self.finished = False
         self.cached_tokens: int | None = None
         self.first_token_at: float | None = None
         self.last_token_at = 0.0
-        self.row = -1  # of the sampler
+        self.row = row
         self._listener = listener
-        self._detokenizer = IncrementalDetokenizer(params.stop)
+        self._detokenizer = IncrementalDetokenizer(params.stop, params.stop_regex)
         self._said: list[str] = []
 
     @property

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from llm.chat import Completion, TextDelta
 from llm.engine import Engine
 from llm.engine_statistics import EngineLimits
 from llm.errors import (
+    ConstraintConflictError,
     ContextOverflowError,
     EngineBusyError,
     EngineFailureError,
@@ -17,7 +19,7 @@ from llm.errors import (
 )
 from llm.model_runner import Batch, ModelRunner, StepOutput
 from llm.request import Part
-from llm.sampling_params import SamplingParams
+from llm.sampling_params import Mirostat, SamplingParams
 from tests.llm.tiny_engine import packable_decoder, serve, tiny_engine
 
 BAD = 258
@@ -71,6 +73,21 @@ def sampled(seed: int = 4, max_tokens: int = 9) -> SamplingParams:
     return SamplingParams(temperature=1.0, top_p=0.95, seed=seed, max_tokens=max_tokens)
 
 
+CONTROLS: tuple[dict[str, object], ...] = (
+    {},
+    {"repetition_penalty": 1.4, "presence_penalty": 0.3, "frequency_penalty": 0.2},
+    {"typical_p": 0.7, "top_p": 1.0},
+    {"mirostat": Mirostat(tau=4.0), "top_p": 1.0},
+    {"banned_token_ids": tuple(range(60, 90)), "min_tokens": 4},
+    {"logit_bias": ((65, 3.0), (66, -100.0)), "stop_regex": ("[0-9]{2}",)},
+)
+
+
+def controlled(which: int) -> SamplingParams:
+    """Another control of the pipeline for each prompt."""
+    return replace(sampled(which), **CONTROLS[which])  # type: ignore[arg-type]
+
+
 def test_a_seed_gives_the_same_text_again_and_another_seed_another() -> None:
     assert alone(PROMPTS[0], sampled()).text == alone(PROMPTS[0], sampled()).text
     assert alone(PROMPTS[0], sampled()).text != alone(PROMPTS[0], sampled(5)).text
@@ -99,7 +116,7 @@ def test_a_request_says_the_same_in_whatever_company_it_is_served(
     )
     got = []
     for which, steps in arrivals:
-        got.append((which, collect(engine, PROMPTS[which], sampled(which))))
+        got.append((which, collect(engine, PROMPTS[which], controlled(which))))
         for _ in range(steps):
             engine.step()
     drain(engine)
@@ -115,7 +132,7 @@ _EXPECTED: dict[int, str] = {}
 
 def _expected(which: int) -> str:
     if which not in _EXPECTED:
-        _EXPECTED[which] = alone(PROMPTS[which], sampled(which)).text
+        _EXPECTED[which] = alone(PROMPTS[which], controlled(which)).text
     return _EXPECTED[which]
 
 
@@ -171,7 +188,7 @@ def test_what_breaks_with_one_row_breaks_one_request() -> None:
     assert isinstance(bad[-1], EngineFailureError)
     for which, parts in ((0, good), (2, other)):
         assert isinstance(parts[-1], Completion)
-        assert parts[-1].text == _expected(which)
+        assert parts[-1].text == alone(PROMPTS[which], sampled(which)).text
 
 
 def test_logits_that_are_not_finite_end_their_request_alone() -> None:
@@ -183,6 +200,30 @@ def test_logits_that_are_not_finite_end_their_request_alone() -> None:
     assert "not finite" in str(bad[-1])
     assert isinstance(good[-1], Completion)
     assert good[-1].text == _expected(0)
+
+
+def test_constraints_that_contradict_each_other_end_their_request_alone() -> None:
+    engine = tiny_engine()
+    good = collect(engine, PROMPTS[0], sampled(0))
+    with pytest.raises(ConstraintConflictError):
+        collect(
+            engine,
+            PROMPTS[1],
+            SamplingParams(max_tokens=5, allowed_token_ids=(65,), banned_token_ids=(65,)),
+        )
+    drain(engine)
+    assert isinstance(good[-1], Completion)
+    assert good[-1].text == _expected(0)
+
+
+def test_what_was_banned_is_never_said() -> None:
+    kept = (40, 41, 42)
+    banned = tuple(token for token in range(259) if token not in kept)
+    params = SamplingParams(temperature=1.0, seed=1, max_tokens=30, banned_token_ids=banned)
+    end = alone(PROMPTS[0], params)
+    assert end.usage.completion_tokens == 30
+    tokenizer = tiny_engine().model.tokenizer
+    assert set(end.text) <= {tokenizer.token_bytes(token).decode() for token in kept}
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])

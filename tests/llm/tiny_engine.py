@@ -41,6 +41,7 @@ def serve(
         tokenizer=decoder.tokenizer,
         template=decoder.template,
         context_size=context_size,
+        size=decoder.model.config.vocab_size,
     )
 
 
