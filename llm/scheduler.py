@@ -261,7 +261,7 @@ class Scheduler:
             if sequence.table is None:
                 continue
             start = sequence.num_computed
-            stop = self._make_room(sequence, start + min(share, left), draft)
+            stop = self._make_room(sequence, start + share, draft)
             if stop > start:
                 self._num_served = sequence.last_served = self._num_served + 1
                 is_last = stop == len(sequence.token_ids)

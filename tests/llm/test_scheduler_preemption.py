@@ -126,3 +126,37 @@ def test_the_copy_of_a_branch_that_is_turned_out_is_not_made() -> None:
     assert num_copies > 0
     assert num_preempted > 0
     assert blocks.num_used == 0
+
+
+def test_a_copy_that_was_planned_is_taken_back_with_the_row() -> None:
+    served, blocks = scheduler(num_blocks=7, block_size=2, max_rows=2)
+    parent = prompt(0, 3, max_tokens=2, priority=1)
+    reading = prompt(1, 10, max_tokens=1)
+    served.add(parent)
+    for _ in range(2):
+        step = served.schedule()
+        assert step is not None
+        served.commit(step)
+    served.add(reading)
+    for _ in range(4):
+        advance(served)
+    assert (reading.num_computed, blocks.num_free) == (8, 1)
+    branch = served.fork(parent, number=2)
+    served.append(branch, 5)  # the copy of its last block takes the one that is free
+    step = served.schedule()
+    assert step is not None
+    assert spans(step) == [(1, 8, 9)]
+    assert step.preempted == (branch,)
+    assert step.copies == ()
+    blocks.check()
+
+
+def test_of_two_that_were_turned_out_the_more_important_goes_on_first() -> None:
+    served, _ = scheduler(num_blocks=12, block_size=2, max_rows=30)
+    sequences = [prompt(i, 4, max_tokens=20) for i in range(3)]
+    for sequence in sequences:
+        served.add(sequence)
+    while served.num_waiting < 2 or not served.num_running:
+        advance(served)
+    assert served.waiting == (sequences[1], sequences[2])
+    run(served)
