@@ -104,6 +104,18 @@ Stop = Annotated[
         {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
     ),
 ]
+# Parameters of ours that have the same name in `SamplingParams`.
+_SAMPLING_EXTENSIONS = (
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "typical_p",
+    "min_tokens",
+    "banned_strings",
+    "stop_regex",
+    "overflow",
+    "timeout_s",
+)
 _NO_TOOLS = "leave it out; this model calls no tools"
 _NO_LOGPROBS = "leave it out; log-probabilities are not returned"
 _NO_AUDIO = "leave it out; this model speaks and hears text only"
@@ -144,6 +156,11 @@ class Extension(RequestModel):
     conversation: str | None = None
     top_k: int | None = Field(default=None, ge=0, le=2**31)
     min_p: float | None = None
+    repetition_penalty: float | None = None
+    typical_p: float | None = None
+    min_tokens: int | None = None
+    banned_strings: list[str] | None = None
+    stop_regex: list[str] | None = None
     overflow: Literal["error", "roll"] | None = None
     timeout_s: float | None = None
 
@@ -159,6 +176,9 @@ class ChatCompletionRequest(RequestModel):
     max_completion_tokens: int | None = None
     stop: Stop | None = None
     seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: dict[int, float] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     causerie: Extension | None = None
@@ -174,9 +194,6 @@ class ChatCompletionRequest(RequestModel):
     ] = None
     logprobs: Annotated[JsonValue, _only(False, remedy=_NO_LOGPROBS)] = None
     top_logprobs: Annotated[JsonValue, _only(0, remedy=_NO_LOGPROBS)] = None
-    frequency_penalty: Annotated[JsonValue, _only(0, remedy="use 0 or leave it out")] = None
-    presence_penalty: Annotated[JsonValue, _only(0, remedy="use 0 or leave it out")] = None
-    logit_bias: Annotated[JsonValue, _only({}, remedy="leave it out")] = None
     modalities: Annotated[JsonValue, _only(["text"], remedy=_NO_AUDIO)] = None
     audio: Annotated[JsonValue, _only(remedy=_NO_AUDIO)] = None
     moderation: Annotated[JsonValue, _only(remedy="leave it out; nothing is moderated")] = None
@@ -215,16 +232,7 @@ class ChatCompletionRequest(RequestModel):
             RequestError: a value is out of its range.
         """
         self._check_pairs()
-        given: dict[str, Any] = {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "top_k": self.extension.top_k,
-            "min_p": self.extension.min_p,
-            "overflow": self.extension.overflow,
-            "timeout_s": self.extension.timeout_s,
-            "seed": self.seed,
-            "stop": None if self.stop is None else tuple(self.stop),
-        }
+        given = self._sampling()
         limit = self.max_completion_tokens if self.max_tokens is None else self.max_tokens
         for name, value in given.items():
             # One at a time, so that the error names the parameter at fault.
@@ -244,6 +252,24 @@ class ChatCompletionRequest(RequestModel):
                 conversation_id=self.extension.conversation,
                 owner=owner,
             )
+
+    def _sampling(self) -> dict[str, Any]:
+        """Return what was sent of the parameters that `SamplingParams` has, None where nothing."""
+        ours = {name: getattr(self.extension, name) for name in _SAMPLING_EXTENSIONS}
+        given: dict[str, Any] = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "stop": self.stop,
+            "frequency_penalty": self.frequency_penalty,
+            "presence_penalty": self.presence_penalty,
+            "logit_bias": None if self.logit_bias is None else sorted(self.logit_bias.items()),
+            **ours,
+        }
+        return {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
 
     def _check_pairs(self) -> None:
         if self.stream_options is not None and not self.stream:

@@ -28,11 +28,17 @@ from index.errors import (
 )
 from llm.chat_template import TemplateRefusedError
 from llm.errors import (
+    BudgetTooSmallError,
+    ConstraintConflictError,
+    ConstraintError,
     ContextOverflowError,
     EngineBusyError,
     EngineFailureError,
+    GrammarTooLargeError,
+    InvalidGrammarError,
     RequestTooLargeError,
     UnknownModelError,
+    UnsupportedSchemaError,
 )
 from rag.errors import EmptyCollectionError, ParseError
 
@@ -94,6 +100,12 @@ class Row:
 TABLE: Final[Mapping[type[Exception], Row]] = {
     ContextOverflowError: Row(status=400, code="context_length_exceeded", param="messages"),
     RequestTooLargeError: Row(status=400, code="cache_too_small", param="max_tokens"),
+    BudgetTooSmallError: Row(status=400, code="budget_too_small", param="max_tokens"),
+    ConstraintConflictError: Row(status=400, code="constraint_conflict"),
+    ConstraintError: Row(status=400, code="invalid_grammar"),
+    GrammarTooLargeError: Row(status=400, code="grammar_too_large"),
+    InvalidGrammarError: Row(status=400, code="invalid_grammar"),
+    UnsupportedSchemaError: Row(status=400, code="unsupported_schema"),
     TemplateRefusedError: Row(status=400, code="messages_refused", param="messages"),
     ParseError: Row(status=400, code="unreadable_document", param="file"),
     EmptyCollectionError: Row(status=400, code="empty_collection"),

@@ -50,6 +50,17 @@ class Turn:
     cached_tokens: int
 
 
+def until_idle(application: Application) -> None:
+    """Wait until what was said last has been read ahead, as it is while a person reads it."""
+    assert application.engine is not None
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        state = application.engine.state()
+        if not (state.running or state.waiting):
+            return
+        time.sleep(0.02)
+
+
 def ask(application: Application, conversation: str, owner: str, text: str) -> Turn:
     """Ask and time."""
     request = TurnRequest(
@@ -58,6 +69,7 @@ def ask(application: Application, conversation: str, owner: str, text: str) -> T
         conversation_id=conversation,
         owner=owner,
     )
+    until_idle(application)
     started = time.perf_counter()
     first: float | None = None
     reply: Reply | None = None

@@ -168,14 +168,23 @@ def test_parameters_reach_the_turn(client: TestClient, agent: ScriptedAgent) -> 
         "seed": 3,
         "max_completion_tokens": 17,
         "stop": "\n",
-        "causerie": {"top_k": 5, "min_p": 0.1},
+        "causerie": {
+            "top_k": 5,
+            "min_p": 0.1,
+            "repetition_penalty": 1.2,
+            "typical_p": 0.9,
+            "min_tokens": 2,
+            "banned_strings": ["foo"],
+            "stop_regex": ["[0-9]{3}"],
+        },
         "user": "ada",
         "metadata": {"a": "b"},
         "n": 1,
         "tools": [],
         "response_format": {"type": "text"},
-        "frequency_penalty": 0,
-        "logit_bias": None,
+        "frequency_penalty": 0.5,
+        "presence_penalty": -1,
+        "logit_bias": {"7": 1.5, "5": -100},
         "logprobs": False,
         "modalities": ["text"],
     }
@@ -191,6 +200,10 @@ def test_parameters_reach_the_turn(client: TestClient, agent: ScriptedAgent) -> 
     assert (params.temperature, params.top_p, params.seed) == (0.5, 0.9, 3)
     assert (params.max_tokens, params.stop) == (17, ("\n",))
     assert (params.top_k, params.min_p) == (5, 0.1)
+    assert (params.frequency_penalty, params.presence_penalty) == (0.5, -1)
+    assert params.logit_bias == ((5, -100.0), (7, 1.5))
+    assert (params.repetition_penalty, params.typical_p, params.min_tokens) == (1.2, 0.9, 2)
+    assert (params.banned_strings, params.stop_regex) == (("foo",), ("[0-9]{3}",))
     assert turn.collection is None
 
 
@@ -211,9 +224,6 @@ UNSUPPORTED: list[tuple[str, Any]] = [
     ("response_format", {"type": "json_object"}),
     ("logprobs", True),
     ("top_logprobs", 3),
-    ("frequency_penalty", 0.5),
-    ("presence_penalty", -1),
-    ("logit_bias", {"5": 1}),
     ("modalities", ["text", "audio"]),
     ("audio", {"voice": "x"}),
     ("web_search_options", {}),
@@ -257,6 +267,9 @@ BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"temprature": 1}, "temprature", "unknown parameter"),
     ({"causerie": {"colection": "x"}}, "causerie.colection", "unknown parameter"),
     ({"causerie": {"min_p": 2}}, "causerie.min_p", "must be in"),
+    ({"frequency_penalty": 9}, "frequency_penalty", "must be in"),
+    ({"causerie": {"typical_p": 0}}, "causerie.typical_p", "must be in"),
+    ({"causerie": {"stop_regex": ["("]}}, "causerie.stop_regex", ""),
     ({"causerie": {"top_k": -1}}, "causerie.top_k", "greater"),
     ({"causerie": {"conversation": "c"}, "messages": HELLO["messages"] * 2}, "messages", "history"),  # type: ignore[operator]
 ]
