@@ -41,7 +41,7 @@ from llm.tokenizer import TextTokenizer
 REFERENCE = "fp32"
 PEER = "llama.cpp"
 CONTEXT = 512
-NUM_WINDOWS = 64
+NUM_WINDOWS = 48
 NUM_QUICK_WINDOWS = 10
 TARGET_RATIO = 1.01
 _DATA_SETS = Path(os.environ.get("CAUSERIE_DATA") or REPOSITORY.parent / "shared" / "data")
