@@ -20,8 +20,10 @@ _MAX_SEARCHES = 16  # for one mask
 _MAX_WORK = 6_000  # tokens of completions to try for one mask
 
 
-def completer(grammar: Grammar) -> Completer:
+def completer(grammar: Grammar, limit: int = 0) -> Completer:
     """Return what knows how to finish an output of this grammar.
+
+    An output of at most `limit` tokens is short enough; else the shortest is looked for.
 
     Raises:
         ConstraintError: nothing satisfies the grammar, or only what is far too long.
@@ -29,7 +31,7 @@ def completer(grammar: Grammar) -> Completer:
     if isinstance(grammar, AutomatonGrammar):
         return AutomatonCompleter.start(grammar)
     assert isinstance(grammar, MatcherGrammar)
-    return WitnessCompleter.start(grammar)
+    return WitnessCompleter.start(grammar, limit)
 
 
 class BudgetedState:
@@ -50,7 +52,7 @@ class BudgetedState:
             BudgetTooSmallError: that is too few for any output of the grammar.
         """
         self._state = grammar.start(forcing=False)
-        self._completer = completer(grammar)
+        self._completer = completer(grammar, max_tokens)
         self._vocabulary = vocabulary
         self._left = max_tokens
         self._exact = exact

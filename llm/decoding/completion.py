@@ -6,7 +6,6 @@ is followed byte by byte beside the tokens, since that makes a trial a matter of
 Knows no budget.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,21 +14,11 @@ from llguidance import LLMatcher
 from llm.decoding.automaton import State
 from llm.decoding.automaton_grammar import AutomatonGrammar
 from llm.decoding.grammar import MatcherGrammar
-from llm.decoding.vocabulary import END, NUM_BYTES
+from llm.decoding.vocabulary import END
+from llm.decoding.witness_search import BROAD_DETOUR, BROAD_START, MAX_SYMBOLS, Search
 from llm.errors import GrammarTooLargeError
 
-MAX_SYMBOLS = 20_000  # of the shortest output of a grammar
-_MAX_DETOUR = 64  # a completion that is searched anew may be so much longer than the last
-_BEAM = 24
-_ALIKE = 3
-_BROAD_START = 512
-_BROAD_DETOUR = 12
-_ROLLOUT_WIDTH = 8
-_MAX_ROLLOUTS = 400
-
-# what ends things first, then the shortest values, then what opens things
-_ENDING = b'"}]'
-_CLOSING = b'"}])>,0123456789ntf-[{('
+_MAX_DETOUR = 64  # symbols by which a completion that is searched anew may be longer
 
 
 class Completer(Protocol):
@@ -130,19 +119,26 @@ class WitnessCompleter:
         self._path = path  # for each token so far: its number of symbols, and the witness after it
 
     @classmethod
-    def start(cls, grammar: MatcherGrammar) -> "WitnessCompleter":
+    def start(cls, grammar: MatcherGrammar, limit: int = 0) -> "WitnessCompleter":
         """Return a completer at the start of the output.
+
+        An output of at most `limit` tokens is good enough; else the shortest is looked for.
 
         Raises:
             GrammarTooLargeError: the shortest output is too long, or was not found.
         """
         matcher = grammar.symbol_matcher()
-        if grammar.shortest is None:
-            witness = Search(grammar).best(matcher.deep_copy())
+        count = grammar.vocabulary.count_tokens
+        if grammar.short is None:
+            witness = Search(grammar).quick(matcher.deep_copy(), MAX_SYMBOLS, broadly=BROAD_START)
             if witness is None:
                 raise GrammarTooLargeError(what="the shortest output of this form")
-            grammar.shortest = tuple(witness)
-        return cls(matcher, grammar, [(0, grammar.shortest)])
+            grammar.short = (tuple(witness), False)
+        known, is_shortest = grammar.short
+        if not is_shortest and count(known) > limit:
+            known = tuple(Search(grammar).best(matcher, list(known)))
+            grammar.short = (known, True)
+        return cls(matcher, grammar, [(0, known)])
 
     def fewest(self) -> int:
         """See `Completer`."""
@@ -198,7 +194,7 @@ class WitnessCompleter:
         if ahead.try_consume_tokens(list(taken)) != len(taken):
             return None
         most = len(self._path[-1][1]) + _MAX_DETOUR
-        found = Search(self._grammar).quick(ahead, most, broadly=_BROAD_DETOUR)
+        found = Search(self._grammar).quick(ahead, most, broadly=BROAD_DETOUR)
         if found is not None and self._fits(found, limit):
             return tuple(found)
         return None
@@ -218,132 +214,3 @@ def _guesses(taken: tuple[int, ...], known: tuple[int, ...]) -> list[tuple[int, 
     return [  # such as nothing after `x"}` for a known `"}`
         known[size:] for size in overlaps if taken[len(taken) - size :] == known[:size]
     ]
-
-
-class Search:
-    """Looks for short completions of a state of llguidance, symbol by symbol."""
-
-    def __init__(self, grammar: MatcherGrammar) -> None:
-        vocabulary = self._vocabulary = grammar.vocabulary
-        self._hints = grammar.hints
-        letters = bytes(vocabulary.long_runs) + bytes(range(0x20, 0x7F)) + bytes(range(NUM_BYTES))
-        order = [*_CLOSING, *letters, *range(NUM_BYTES + 1, vocabulary.num_symbols)]
-        self._order = list(dict.fromkeys(order))
-
-    def quick(self, matcher: LLMatcher, most: int, *, broadly: int) -> list[int] | None:
-        """Return a completion of at most `most` symbols; `matcher` is used up.
-
-        If it has more than `broadly`, it may not be found.
-        """
-        spare = matcher.deep_copy()
-        found = self._straight(matcher, most)
-        return self._broad(spare, min(most, broadly)) if found is None else found
-
-    def best(self, matcher: LLMatcher) -> list[int] | None:
-        """Return a completion with as few tokens as can be found by trying each way on."""
-        ahead = matcher.deep_copy()
-        done: list[int] = []
-        known = self.quick(matcher.deep_copy(), MAX_SYMBOLS, broadly=_BROAD_START)
-        rollouts = _MAX_ROLLOUTS
-        while known is not None and rollouts > 0:
-            forced, options = self._ways(ahead)
-            ahead.try_consume_tokens(forced)
-            done += forced
-            if options is None:
-                return done
-            known = known if known[: len(done)] == done else None
-            best = known
-            for option in self._different(options):
-                trial = ahead.deep_copy()
-                trial.try_consume_tokens([option])
-                rest = self.quick(trial, len(known or ()), broadly=_BROAD_DETOUR)
-                rollouts -= 1
-                if rest is not None and self._is_shorter([*done, option, *rest], best):
-                    best = [*done, option, *rest]
-            if best is None or len(best) == len(done):
-                break
-            known = best
-            ahead.try_consume_tokens([known[len(done)]])
-            done.append(known[len(done)])
-        return known
-
-    def _is_shorter(self, way: list[int], best: list[int] | None) -> bool:
-        if best is None:
-            return True
-        count = self._vocabulary.count_tokens
-        return (count(tuple(way)), len(way)) < (count(tuple(best)), len(best))
-
-    def _straight(self, matcher: LLMatcher, most: int) -> list[int] | None:
-        """Take what ends things soonest at every turn."""
-        found: list[int] = []
-        while len(found) <= most:
-            forced, options = self._ways(matcher)
-            found += forced
-            if options is None:
-                return found
-            matcher.try_consume_tokens(forced)
-            chosen = next((symbol for symbol in self._order if options >> symbol & 1), None)
-            if chosen is None:
-                return None
-            step = [chosen] if chosen == _ENDING[0] else self._hinted(matcher) or [chosen]
-            matcher.try_consume_tokens(step)
-            found += step
-        return None
-
-    def _hinted(self, matcher: LLMatcher) -> list[int] | None:
-        """Return a hint after which something can end."""
-        for hint in self._hints:
-            if matcher.validate_tokens(hint) != len(hint):
-                continue
-            ahead = matcher.deep_copy()
-            ahead.try_consume_tokens(hint)
-            options = _options(ahead)
-            if ahead.is_accepting() or any(options >> symbol & 1 for symbol in _ENDING):
-                return hint
-        return None
-
-    def _broad(self, matcher: LLMatcher, most: int) -> list[int] | None:
-        """Go all ways at once; of those as long that look alike a few are followed."""
-        layer: list[tuple[LLMatcher, list[int]]] = [(matcher, [])]
-        for _ in range(most + 1):
-            looks: Counter[tuple[int, bool]] = Counter()
-            following: list[tuple[LLMatcher, list[int]]] = []
-            for at, taken in layer:
-                if at.is_accepting():
-                    return taken
-                for symbol in self._different(_options(at), width=3 * _ROLLOUT_WIDTH):
-                    ahead = at.deep_copy()
-                    if ahead.try_consume_tokens([symbol]) != 1:
-                        continue
-                    look = (_options(ahead), ahead.is_accepting())
-                    looks[look] += 1
-                    if looks[look] <= _ALIKE:
-                        following.append((ahead, [*taken, symbol]))
-            # where there is least to choose one has come farthest
-            following.sort(key=lambda way: _options(way[0]).bit_count())
-            layer = following[:_BEAM]
-            if not layer:
-                return None
-        return None
-
-    def _ways(self, matcher: LLMatcher) -> tuple[list[int], int | None]:
-        """Return what must come, and the symbols that may follow; None if the end may."""
-        if matcher.is_accepting():
-            return [], None
-        forced: list[int] = matcher.compute_ff_tokens()
-        if not forced:
-            return [], _options(matcher)
-        ahead = matcher.deep_copy()
-        ahead.try_consume_tokens(forced)
-        return forced, None if ahead.is_accepting() else _options(ahead)
-
-    def _different(self, options: int, width: int = _ROLLOUT_WIDTH) -> list[int]:
-        """Return a few symbols of `options`: those that end things, and some of the others."""
-        found = [symbol for symbol in self._order if options >> symbol & 1]
-        return found[:width]
-
-
-def _options(matcher: LLMatcher) -> int:
-    if matcher.is_error():
-        raise GrammarTooLargeError(what="what the grammar allows at this point")
-    return int.from_bytes(matcher.compute_bitmask(), "little") & ~(1 << END)

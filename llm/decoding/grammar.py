@@ -6,7 +6,7 @@ split over tokens; special tokens come only where a grammar names them, and the 
 only where the grammar is satisfied. Knows nothing of budgets, logits or requests.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol, Self
 
 import numpy as np
@@ -80,15 +80,25 @@ class Grammar(Protocol):
 class MatcherGrammar:
     """A grammar that llguidance holds."""
 
-    def __init__(self, source: str, vocabulary: Vocabulary, *, hints: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        source: str,
+        vocabulary: Vocabulary,
+        *,
+        hints: Collection[str] = (),
+        leads: Collection[Sequence[int]] = (),
+    ) -> None:
         """Compile; `source` is what `LLMatcher` takes, with `no_forcing` set.
 
-        `hints` are strings that may occur in a short output.
+        `hints` are strings that may occur in a short output, `leads` symbols without which there
+        may be no output at all.
         """
         self.vocabulary = vocabulary
         self.hints = [list(hint.encode()) for hint in dict.fromkeys(hints) if hint]
+        self.leads = [list(lead) for lead in leads]
         self.source = source
-        self.shortest: tuple[int, ...] | None = None  # the symbols of it, once somebody has asked
+        # the symbols of a short output once somebody has asked, and whether it is the shortest
+        self.short: tuple[tuple[int, ...], bool] | None = None
         self._matcher = LLMatcher(vocabulary.tokenizer, source, log_level=0, limits=_LIMITS)
 
     @property

@@ -5,7 +5,7 @@ Compiled grammars are kept for the next request that asks the same. Knows no req
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from llm.decoding.automaton import Automaton, Chain, Different, Either, Optional, Quotes, Values
@@ -20,6 +20,7 @@ from llm.decoding.grammar_spec import (
     Quote,
     Regex,
     StructuralTags,
+    Tag,
     fingerprint,
 )
 from llm.decoding.json_schema import checked, hints, refusal
@@ -73,7 +74,8 @@ def compile_grammar(spec: GrammarSpec, vocabulary: Vocabulary) -> Grammar:
         return _matcher_grammar(lark_source(spec), vocabulary)
     if isinstance(spec, StructuralTags):
         source = tags_source(spec, vocabulary.special_ids)
-        return _matcher_grammar(source, vocabulary, hints=_tag_hints(spec))
+        leads = [_lead(tag, vocabulary) for tag in spec.tags]
+        return _matcher_grammar(source, vocabulary, hints=_tag_hints(spec), leads=leads)
     return AutomatonGrammar(_automaton(spec), vocabulary)
 
 
@@ -85,6 +87,13 @@ def _tag_hints(spec: StructuralTags) -> list[str]:
         elif isinstance(tag.content, Regex):
             found.append(sample(tag.content.pattern) or "")
     return found
+
+
+def _lead(tag: Tag, vocabulary: Vocabulary) -> list[int]:
+    special = vocabulary.special_ids.get(tag.trigger)
+    if special is None:
+        return list(tag.begin.encode())
+    return [*vocabulary.symbols(special), *tag.begin[len(tag.trigger) :].encode()]
 
 
 def _automaton(spec: Choices | Quote | CitationIds) -> Automaton:
@@ -132,9 +141,10 @@ def _matcher_grammar(
     vocabulary: Vocabulary,
     *,
     hints: Collection[str] = (),
+    leads: Collection[Sequence[int]] = (),
     schema: dict[str, Any] | None = None,
 ) -> MatcherGrammar:
-    grammar = MatcherGrammar(source, vocabulary, hints=hints)
+    grammar = MatcherGrammar(source, vocabulary, hints=hints, leads=leads)
     if grammar.error:
         raise refusal(grammar.error, schema)
     return grammar

@@ -150,6 +150,11 @@ class Vocabulary:
         return best
 
     @cached_property
+    def longest_first(self) -> list[bytes]:
+        """The bytes of the ordinary tokens, the longest first."""
+        return sorted(self.ids_of_bytes, key=lambda data: -len(data))
+
+    @cached_property
     def long_runs(self) -> list[int]:
         """The bytes that occur alone in the longest tokens, such as a token of many spaces."""
         longest: dict[int, int] = {}
