@@ -261,7 +261,10 @@ def _check_strings(name: str, strings: Sequence[str], *, limit: int) -> None:
         raise ValueError(f"{name} must not hold an empty string; leave it out instead")
     if len(strings) > limit:
         raise ValueError(f"{name} may hold {limit} strings at most, got {len(strings)}")
-    size = sum(len(s.encode("utf-8", errors="surrogatepass")) for s in strings)
+    try:
+        size = sum(len(s.encode()) for s in strings)
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must be text; one holds half a surrogate pair") from None
     if size > MAX_STRING_BYTES:
         raise ValueError(
             f"{name} may hold {MAX_STRING_BYTES} bytes of UTF-8 at most, got {size}; shorten it"

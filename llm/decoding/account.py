@@ -43,7 +43,8 @@ class Account:
         exp = np.exp(x - peak)
         total = float(exp.sum())
         self._log_total = peak + math.log(total)
-        self.entropy = self._log_total - float((exp * x).sum(where=exp > 0)) / total
+        weighted = np.multiply(exp, x, out=np.zeros_like(x), where=exp > 0)
+        self.entropy = self._log_total - float(weighted.sum()) / total
         self._exp = exp
         self._peak = peak
 

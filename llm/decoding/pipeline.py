@@ -198,6 +198,9 @@ class Pipeline:
             row.logits = _steered(row, raw)
         except LLMError as error:
             errors[i] = error
+        except Exception as error:  # of a grammar: its row alone fails
+            logger.exception("a row of the pipeline failed")
+            errors[i] = _failure(error)
 
     def _settle(
         self,
@@ -219,6 +222,10 @@ class Pipeline:
                 tokens[i] = _draw_alone(row)
         except LLMError as error:
             errors[i] = error
+            return None
+        except Exception as error:
+            logger.exception("a row of the pipeline failed")
+            errors[i] = _failure(error)
             return None
         errors[i] = ConstraintConflictError(
             f"the grammar refused {_MAX_REDRAWS} tokens one after the other; make it simpler"
@@ -288,6 +295,10 @@ def _told(row: PipelineRow, token: int) -> TokenLogProbs | None:
         mode=params.logprobs_mode,
         num_top=params.top_logprobs,
     )
+
+
+def _failure(error: Exception) -> EngineFailureError:
+    return EngineFailureError(f"the constraints of this request failed: {error!r}")
 
 
 def _is_plain(row: PipelineRow) -> bool:

@@ -1,13 +1,17 @@
+import re
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm.detokenizer import IncrementalDetokenizer
 
 
-def run(pieces: list[bytes], stop: tuple[str, ...] = ()) -> tuple[list[str], bool]:
-    detokenizer = IncrementalDetokenizer(stop)
+def run(
+    pieces: list[bytes], stop: tuple[str, ...] = (), stop_regex: tuple[str, ...] = ()
+) -> tuple[list[str], bool]:
+    detokenizer = IncrementalDetokenizer(stop, stop_regex)
     said = [detokenizer.push(piece) for piece in pieces]
     said.append(detokenizer.finish())
     return said, detokenizer.stopped
@@ -46,3 +50,53 @@ def test_what_may_begin_a_stop_string_is_held_until_it_is_known() -> None:
     said, stopped = run([b"go E", b"N", b"x"], ("END",))
     assert said == ["go ", "", "ENx", ""]
     assert not stopped
+
+
+STOPS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("END", "ba"), ()),
+    (("€uro", "aab"), ()),
+    (("abcd", "c"), ()),
+    ((), ("a+b", "€{2}")),
+    (("E€",), (r"[€é]+\d", "aE")),
+)
+
+
+def first_stop(text: str, stop: tuple[str, ...], stop_regex: tuple[str, ...]) -> int | None:
+    """Where the stop that is complete first begins; of several the longest."""
+    patterns = [*map(re.escape, stop), *stop_regex]
+    for end in range(1, len(text) + 1):
+        for begin in range(end):
+            if any(re.compile(p).fullmatch(text, begin, end) for p in patterns):
+                return begin
+    return None
+
+
+@pytest.mark.parametrize(("stop", "stop_regex"), STOPS)
+@given(st.text("abcdEND€é1uro", max_size=10))
+def test_every_cutting_of_the_bytes_in_two_or_three_stops_at_the_same_place(
+    stop: tuple[str, ...], stop_regex: tuple[str, ...], text: str
+) -> None:
+    data = text.encode()
+    at = first_stop(text, stop, stop_regex)
+    for first in range(len(data) + 1):
+        for second in range(first, len(data) + 1):
+            pieces = [data[:first], data[first:second], data[second:]]
+            said, stopped = run(pieces, stop, stop_regex)
+            assert "".join(said) == text[:at]
+            assert stopped == (at is not None)
+
+
+@pytest.mark.parametrize(("stop", "stop_regex"), STOPS)
+@given(st.text("abcdEND€é1uro", max_size=16))
+def test_byte_by_byte_nothing_is_said_that_must_be_taken_back(
+    stop: tuple[str, ...], stop_regex: tuple[str, ...], text: str
+) -> None:
+    at = first_stop(text, stop, stop_regex)
+    said, _ = run([bytes([byte]) for byte in text.encode()], stop, stop_regex)
+    assert "".join(said) == text[:at]
+
+
+def test_a_pattern_holds_back_what_may_belong_to_it_and_no_more() -> None:
+    said, stopped = run([b"so a", b"a", b"c aab", b"x"], (), ("a+b",))
+    assert said == ["so ", "", "aac ", "", ""]
+    assert stopped
