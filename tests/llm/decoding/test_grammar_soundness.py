@@ -111,7 +111,7 @@ def test_given_instances_are_taken_if_and_only_if_they_are_valid(cases: list[Cas
             known = any(re.search(reason, case.name) for reason in REFUSED_ALTHOUGH_VALID)
             if taken != instance.valid and (taken or not known):
                 wrong.append((case.name, taken, text))
-    assert accepted > 1000
+    assert accepted > 900
     assert wrong == []
 
 
@@ -124,6 +124,7 @@ def test_no_run_of_whitespace_is_longer_than_allowed(max_whitespace: int) -> Non
     ]
     rng = np.random.default_rng(1)
     mask = np.empty(VOCABULARY.num_words, np.int32)
+    longest = 0
     for _ in range(20):
         state = BudgetedState(grammar, VOCABULARY, 40)
         text = b""
@@ -137,5 +138,5 @@ def test_no_run_of_whitespace_is_longer_than_allowed(max_whitespace: int) -> Non
         json.loads(text)
         outside = re.sub(rb'"[^"]*"', b"x", text)
         runs = [len(run) for run in re.findall(rb"\s+", outside)]
-        assert max(runs, default=0) <= max_whitespace
-        assert bool(runs) == bool(max_whitespace)
+        longest = max(longest, *runs, 0)
+    assert longest == max_whitespace
