@@ -25,7 +25,7 @@ PY    := $(VENV)/bin/python
 PIP   := $(PY) -m pip --disable-pip-version-check --quiet --quiet
 STAMP := $(VENV)/.installed-$(EXTRA)
 NATIVE := $(wildcard llm/native/*.cpp llm/native/*.inc llm/native/*.h)
-LANE  := not compile and not slow and not weights and not browser
+LANE  := not compile and not slow and not weights and not browser and not untyped
 
 .PHONY: install run test check format lint types imports shapes bench clean
 

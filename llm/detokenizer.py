@@ -5,11 +5,12 @@ Knows nothing of tokens; it is fed their bytes.
 
 import codecs
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from llm.stop_pattern import PatternWalk, StopPattern
 
 
+@runtime_checkable
 class _Walk(Protocol):
     """Follows a text; see `PatternWalk`."""
 

@@ -8,7 +8,7 @@ hidden size.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
@@ -58,6 +58,7 @@ class StepOutput:
     hidden: Float32[np.ndarray, "p c"]
 
 
+@runtime_checkable
 class ModelRunner(Protocol):
     """Computes steps over a paged cache that it owns."""
 

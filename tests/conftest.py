@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -29,6 +30,10 @@ from llm.model_store import PULL_COMMAND, ModelState, ModelStore
 from llm.native.loader import kernel_paths
 
 SEED = 20_240_613
+
+# How long an example takes depends on who else is computing, and says nothing about the code.
+hypothesis.settings.register_profile("causerie", deadline=None)
+hypothesis.settings.load_profile("causerie")
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

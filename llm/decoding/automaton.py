@@ -8,13 +8,14 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 State = Hashable
 
 _WORD = re.compile(r"\w+")
 
 
+@runtime_checkable
 class Automaton(Protocol):
     """A set of byte strings."""
 

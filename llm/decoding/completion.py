@@ -7,7 +7,7 @@ Knows no budget.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from llguidance import LLMatcher
 
@@ -21,6 +21,7 @@ from llm.errors import GrammarTooLargeError
 _MAX_DETOUR = 64  # symbols by which a completion that is searched anew may be longer
 
 
+@runtime_checkable
 class Completer(Protocol):
     """Follows a branch and knows how to finish it soon."""
 

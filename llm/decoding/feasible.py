@@ -7,7 +7,7 @@ error of that row, which names the clauses. Knows neither penalties nor probabil
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool
@@ -21,6 +21,7 @@ from llm.sampling_params import SamplingParams
 _State = TypeVar("_State")
 
 
+@runtime_checkable
 class Clause(Protocol):
     """One set of tokens, which may change with each token that is taken."""
 
@@ -37,7 +38,7 @@ class Clause(Protocol):
         """Note a token that was taken."""
         ...
 
-    def fork(self) -> Self:
+    def fork(self) -> "Clause":
         """Return an independent copy."""
         ...
 
@@ -56,7 +57,7 @@ class FixedClause:
     def take(self, token: int) -> None:
         """See `Clause`."""
 
-    def fork(self) -> Self:
+    def fork(self) -> "FixedClause":
         """See `Clause`."""
         return self
 
@@ -83,6 +84,7 @@ class MinTokens:
         return MinTokens(self.words, self.left)
 
 
+@runtime_checkable
 class WordList(Protocol[_State]):
     """`BannedStrings` or `AllowedStrings`."""
 

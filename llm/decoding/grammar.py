@@ -7,7 +7,7 @@ only where the grammar is satisfied. Knows nothing of budgets, logits or request
 """
 
 from collections.abc import Collection, Sequence
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits
@@ -18,6 +18,7 @@ from llm.errors import ConstraintConflictError, GrammarTooLargeError
 _LIMITS = LLParserLimits(verbose_errors=False)
 
 
+@runtime_checkable
 class GrammarState(Protocol):
     """Where one branch stands in its grammar."""
 
@@ -51,7 +52,7 @@ class GrammarState(Protocol):
         """Take back the last tokens."""
         ...
 
-    def fork(self) -> Self:
+    def fork(self) -> "GrammarState":
         """Return an independent copy."""
         ...
 
@@ -64,6 +65,7 @@ class GrammarState(Protocol):
         ...
 
 
+@runtime_checkable
 class Grammar(Protocol):
     """What an output must look like, compiled; may be shared between threads."""
 

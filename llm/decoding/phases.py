@@ -7,7 +7,7 @@ its phase alone, so the type checker refuses phases in a wrong order. Knows no p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NewType, Protocol, Self
+from typing import Any, NewType, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
@@ -47,6 +47,7 @@ class Survivors:
     log_probs: Float64[np.ndarray, " n"]
 
 
+@runtime_checkable
 class Tokens(Protocol):
     """The tokens of a model, as a pipeline needs them; `size` is the width of the logits."""
 
@@ -66,6 +67,7 @@ class Tokens(Protocol):
         ...
 
 
+@runtime_checkable
 class Constraint(Protocol):
     """What may come next in one branch (P1), besides the clauses of `llm/decoding/feasible.py`."""
 
@@ -86,11 +88,12 @@ class Constraint(Protocol):
         """Take back the last tokens."""
         ...
 
-    def fork(self) -> Self:
+    def fork(self) -> "Constraint":
         """Return an independent copy."""
         ...
 
 
+@runtime_checkable
 class Restrictor(Protocol):
     """P1: leaves the tokens that may come."""
 
@@ -99,6 +102,7 @@ class Restrictor(Protocol):
         ...
 
 
+@runtime_checkable
 class Shaper(Protocol):
     """P2: raises and lowers logits by what was written before."""
 
@@ -107,6 +111,7 @@ class Shaper(Protocol):
         ...
 
 
+@runtime_checkable
 class Composer(Protocol):
     """P3: combines the forwards of several models; its coefficients sum to 1."""
 
@@ -115,6 +120,7 @@ class Composer(Protocol):
         ...
 
 
+@runtime_checkable
 class Steerer(Protocol):
     """P4: multiplies in the probability that the text will be as wanted."""
 
@@ -123,6 +129,7 @@ class Steerer(Protocol):
         ...
 
 
+@runtime_checkable
 class Mark(Protocol):
     """P6: reweights the survivors so that the text can be recognised."""
 

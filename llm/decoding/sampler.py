@@ -117,7 +117,7 @@ class SurvivorRows:
     Within a row the most probable stands first. A damaged row is empty.
     """
 
-    row_ptr: Int64[np.ndarray, " r+1"]
+    row_ptr: Int64[np.ndarray, " offsets"]
     token_ids: Int32[np.ndarray, " n"]
     log_probs: Float64[np.ndarray, " n"]
 

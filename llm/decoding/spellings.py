@@ -66,7 +66,7 @@ class Spellings:
         return b"".join(self.token_bytes), np.cumsum([len(data) for data in self.token_bytes])
 
 
-def mask_of(tokens: Iterable[int], size: int) -> Mask:
+def mask_of(tokens: Iterable[int] | Int64[np.ndarray, " n"], size: int) -> Mask:
     """Return the words, for `size` tokens, in which the bits of these are set."""
     bits = np.zeros((size + 31) // 32 * 32, np.uint8)
     bits[np.fromiter(tokens, np.int64)] = 1

@@ -150,7 +150,7 @@ class NativeSampler:
 
     def survivors(
         self, logits: Float32[np.ndarray, "r v"], rows: RowArrays
-    ) -> tuple[Int64[np.ndarray, " r+1"], Int32[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    ) -> tuple[Int64[np.ndarray, " offsets"], Int32[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
         """Return row pointers, token ids and log-probabilities; damaged rows are left empty.
 
         Raises:
@@ -172,7 +172,7 @@ class NativeSampler:
 
     def draw(
         self,
-        row_ptr: Int64[np.ndarray, " r+1"],
+        row_ptr: Int64[np.ndarray, " offsets"],
         ids: Int32[np.ndarray, " n"],
         log_probs: Float64[np.ndarray, " n"],
         rows: RowArrays,

@@ -50,6 +50,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
+@pytest.mark.untyped
 @pytest.mark.parametrize(("knobs", "named"), REFUSED, ids=repr)
 def test_a_value_out_of_range_is_refused_by_name(knobs: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):

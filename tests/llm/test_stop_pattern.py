@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from llm.stop_pattern import MAX_PATTERN_LENGTH, PatternWalk, StopPattern
 
+pytestmark = pytest.mark.slow
+
 PATTERNS = (
     "END",
     "a+b",

@@ -24,6 +24,8 @@ from llm.decoding.grammar_spec import Choices, CitationIds, Passage, Quote
 from llm.errors import ConstraintConflictError
 from tests.llm.decoding.small_vocabulary import small_vocabulary
 
+pytestmark = pytest.mark.slow
+
 SMALL = st.lists(st.text("abé", max_size=4).map(str.encode), min_size=1, max_size=9)
 TEXTS = ["The name of the tag: na\u00efve, the name.", "An \u00e9t\u00e9 of names; the end"]
 

@@ -16,6 +16,8 @@ from llm.decoding.vocabulary import tokens_of
 from llm.errors import BudgetTooSmallError, ConstraintConflictError, GrammarTooLargeError
 from tests.llm.decoding.test_grammar import GRAMMARS, SPECS, VOCABULARY, allowed
 
+pytestmark = pytest.mark.slow
+
 MINIMA: dict[str, int] = {name: completer(grammar).fewest() for name, grammar in GRAMMARS.items()}
 RECURSIVE = JsonSchema.of(
     {

@@ -26,6 +26,8 @@ from llm.decoding.vocabulary import Vocabulary, tokens_of
 from llm.errors import ConstraintConflictError, InvalidGrammarError
 from tests.llm.decoding.small_vocabulary import small_vocabulary
 
+pytestmark = pytest.mark.slow
+
 PERSON = JsonSchema.of(
     {
         "type": "object",

@@ -17,6 +17,8 @@ from llm.decoding.vocabulary import tokens_of
 from llm.errors import ConstraintError
 from tests.llm.decoding.small_vocabulary import small_vocabulary
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = small_vocabulary()
 SAMPLE = 9  # every ninth case
 SPARE = (0, 23)

@@ -19,6 +19,8 @@ from llm.errors import (
 )
 from tests.llm.decoding.small_vocabulary import small_vocabulary
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = small_vocabulary()
 OVERLAP = [{"type": "integer"}, {"type": "number"}]
 
