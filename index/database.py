@@ -9,6 +9,7 @@ Knows no table.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from index.errors import DatabaseBusyError, FullTextMissingError
 
 BUSY_TIMEOUT_S = 30.0
 
+_RETRY_S = 0.02
 _READ_ONLY = "causerie_read_only"
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -125,8 +127,18 @@ def writing(database: Engine) -> Iterator[Connection]:
 def _prepare(connection: Any, _record: object) -> None:
     # No implicit transaction of the driver: `_begin` says when one starts.
     connection.isolation_level = None
-    for pragma in _PRAGMAS:
-        connection.execute(pragma).close()
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(pragma).close()
+        except sqlite3.OperationalError as error:
+            # The journal's mode is changed without waiting for another process that does the same.
+            if "locked" not in str(error) or time.monotonic() >= until:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:
