@@ -27,7 +27,6 @@ _MAX_LOOKS = 8  # how many waiting prompts are looked up in the prefix tree at o
 
 _rank = attrgetter("rank")
 _last_served = attrgetter("last_served")
-_match_version = attrgetter("match_version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,7 @@ class Scheduler:
         self._unreported: list[Sequence] = []
         self._num_served = 0
         self._num_admissions = 0
-        self._stuck_at: int | None = None  # so many free blocks were too few for who is next
+        self._stuck_at: int | None = None  # this headroom was too little for who is next
 
     @property
     def waiting(self) -> tuple[Sequence, ...]:
@@ -312,14 +311,14 @@ class Scheduler:
 
     def _admit(self, prompts: list[Sequence], max_prompts: int) -> None:
         """Let in who is next, again and again, while there are seats, rows and blocks."""
-        if self._stuck_at is not None and self._blocks.num_free <= self._stuck_at:
+        headroom = self._headroom()
+        if self._stuck_at is not None and headroom <= self._stuck_at:
             return
-        while len(prompts) < max_prompts and len(self._running) < self._max_running:
-            if not self._resuming and not self._waiting:
-                return
+        num_seats = min(self._max_running - len(self._running), max_prompts - len(prompts))
+        for _ in range(min(num_seats, self.num_waiting)):
             sequence = self._resuming[0] if self._resuming else self._best_waiting()
-            if self._running and not self._fits(sequence):
-                self._stuck_at = self._blocks.num_free
+            if self._running and self._cost(sequence) > headroom:
+                self._stuck_at = headroom
                 return
             if self._resuming:
                 self._resuming.popleft()
@@ -333,33 +332,36 @@ class Scheduler:
                 self._roll(sequence)
             insort(self._running, sequence, key=_rank)
             prompts.append(sequence)
+            headroom = self._headroom()
 
     def _best_waiting(self) -> Sequence:
         version = self._blocks.version
-        for sequence in nsmallest(_MAX_LOOKS, self._waiting, key=_match_version):
+        for sequence in nsmallest(_MAX_LOOKS, self._waiting, key=attrgetter("match_version")):
             if sequence.match_version != version:
                 sequence.num_matched = self._blocks.match(sequence.token_ids, sequence.domain)
                 sequence.match_version = version
         return max(self._waiting, key=_worth)
 
-    def _fits(self, sequence: Sequence) -> bool:
-        """Whether there is room for all tokens of a sequence and, as for all others, a block more.
+    def _headroom(self) -> int:
+        """Return how many blocks are free beyond those that running sequences have still to take.
 
-        Blocks which running sequences have still to take for the same are not counted as free:
-        letting somebody in to turn him out again costs his whole prefill.
+        Each is promised room for its tokens and a block more: letting somebody in to turn him out
+        again costs his whole prefill.
         """
-        size = self._block_size
         promised = 0
-        for other in self._running:
-            table = other.table
+        for sequence in self._running:
+            table = sequence.table
             assert table is not None
-            wanted = self._blocks_for(other, len(other.token_ids) + size)
+            wanted = self._blocks_for(sequence, len(sequence.token_ids) + self._block_size)
             promised += max(0, wanted - len(table.blocks) + table.num_holes)
+        return self._blocks.num_free - promised
+
+    def _cost(self, sequence: Sequence) -> int:
+        """Return how many blocks less would be free if a sequence got the same promise."""
+        size, window = self._block_size, sequence.window
         num_tokens = min(len(sequence.token_ids) + size, sequence.max_positions)
         cost = self._blocks.cost(sequence.token_ids, sequence.domain, num_tokens)
-        if sequence.window is not None:
-            cost = min(cost, sequence.window.num_blocks(size))
-        return cost <= self._blocks.num_free - promised
+        return cost if window is None else min(cost, window.num_blocks(size))
 
     def _blocks_for(self, sequence: Sequence, num_tokens: int) -> int:
         """Return how many blocks a sequence holds at once when it has come so far."""

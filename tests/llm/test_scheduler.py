@@ -175,19 +175,20 @@ def test_of_a_rolling_window_only_the_window_has_to_fit() -> None:
     assert blocks.num_used == 0
 
 
-def test_a_long_cached_beginning_of_a_windowed_prompt_does_not_fill_the_cache() -> None:
+def test_a_cached_beginning_that_fills_the_cache_leaves_room_for_a_windowed_prompt() -> None:
     served, blocks = scheduler(num_blocks=6, max_rows=100)
     window = Window(sinks=2, size=5)
-    for number, max_tokens in ((0, 1), (1, 25)):
+    for number, length, max_tokens in ((0, 18, 1), (1, 19, 25)):
         served.add(
             Sequence(
                 number=number,
-                token_ids=list(range(19)),
+                token_ids=list(range(length)),
                 domain=SINK,
                 max_tokens=max_tokens,
                 window=window,
             )
         )
+        assert blocks.match(range(19), SINK) == 18 * number
         run(served)
     assert blocks.num_used == 0
 
@@ -221,6 +222,19 @@ def test_a_prompt_waits_until_there_is_room_for_all_of_it() -> None:
     while served.num_running == 1 and served.running[0].number == 0:
         assert advance(served).preempted == ()
     assert run(served) > 0
+
+
+def test_room_that_equal_prompts_leave_when_they_are_joined_is_used_at_once() -> None:
+    served, blocks = scheduler(num_blocks=12, block_size=2)
+    equal = range(500, 508)
+    for number in range(2):
+        served.add(prompt(number, 0, token_ids=equal, max_tokens=30 // (number + 2)))
+    served.add(prompt(2, 5, max_tokens=9))
+    advance(served)
+    assert (served.num_running, blocks.num_used) == (2, 4)
+    advance(served)
+    assert (served.num_running, served.num_waiting) == (3, 0)
+    run(served)
 
 
 # --- leaving ---------------------------------------------------------------------------------

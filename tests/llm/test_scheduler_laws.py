@@ -143,11 +143,11 @@ class SchedulerMachine(RuleBasedStateMachine):
         if step is None:
             assert not self.alive, "whoever is accepted is served"
             return
-        self.check_step(step, due)
+        self.check_step(step, due, running)
         for sequence in self.engine.run(step):
             self.alive.remove(sequence)
 
-    def check_step(self, step: Step, due: list[Sequence]) -> None:
+    def check_step(self, step: Step, due: list[Sequence], running: tuple[Sequence, ...]) -> None:
         assert 0 < sum(chunk.stop - chunk.start for chunk in step.chunks) <= self.max_rows
         served = [chunk.sequence for chunk in step.chunks]
         assert len(set(served)) == len(served)
@@ -164,6 +164,8 @@ class SchedulerMachine(RuleBasedStateMachine):
             for sequence in left_out:
                 assert sequence.table is not None
                 assert self.blocks.reach(sequence.table) <= sequence.num_computed
+        if step.preempted:
+            assert set(served) <= set(running), "nobody is let in while another is turned out"
         for victim in step.preempted:
             assert (victim.table, victim.num_computed) == (None, 0)
             assert any(sequence.rank < victim.rank for sequence in served)
