@@ -13,8 +13,9 @@ from tests.llm.tiny_engine import packable_decoder
 
 @pytest.fixture(autouse=True)
 def a_tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its context is 512 tokens."""
+    """Its context is 512 tokens. No garbage is collected: other tests' may hold open resources."""
     monkeypatch.setattr(bootstrap, "load_decoder", lambda _: packable_decoder())
+    monkeypatch.setattr(bootstrap, "give_back", lambda: None)
 
 
 @pytest.mark.parametrize(
