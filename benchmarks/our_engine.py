@@ -63,14 +63,14 @@ class OurEngine:
         # long prompts are read in parts: the first to begin is some tokens ahead of the last
         ahead = sum(map(len, prompts))
         requests = self._add(prompts, new_tokens + ahead, cancel)
-        while any(request.num_generated == 0 for request in requests):
+        while any(request.sequence.num_generated == 0 for request in requests):
             self.engine.step()
-        before = sum(request.num_generated for request in requests)
+        before = sum(request.sequence.num_generated for request in requests)
         started = perf_counter()
         for _ in range(new_tokens):
             self.engine.step()
         seconds = perf_counter() - started
-        written = sum(request.num_generated for request in requests) - before
+        written = sum(request.sequence.num_generated for request in requests) - before
         cancel.set()
         self._finish()
         if written != new_tokens * len(prompts):

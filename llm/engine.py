@@ -53,16 +53,6 @@ class ServedModel:
     context_size: int
     size: int  # of the vocabulary, as wide as the logits
 
-    @property
-    def eos_ids(self) -> frozenset[int]:
-        """The tokens that end a text."""
-        return frozenset(self.tokenizer.eos_ids)
-
-    @property
-    def token_bytes(self) -> tuple[bytes, ...]:
-        """What each token stands for, made on each call."""
-        return tuple(self.tokenizer.token_bytes(token) for token in range(self.size))
-
     def __post_init__(self) -> None:
         held = self.compute.runner.num_blocks * BLOCK
         if not _LEAST_CONTEXT <= self.context_size <= held:
@@ -70,6 +60,15 @@ class ServedModel:
                 f"context_size must be in [{_LEAST_CONTEXT}, {held}], what the cache of"
                 f" {self.name} holds; got {self.context_size}"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tokens:
+    """The tokens as the pipeline needs them, spelt out once."""
+
+    size: int
+    eos_ids: frozenset[int]
+    token_bytes: tuple[bytes, ...]
 
 
 class Engine:
@@ -89,7 +88,15 @@ class Engine:
         self.statistics = EngineStatistics()
         self._runner: ModelRunner = model.compute.runner
         self._tokenizer = model.tokenizer
-        self._pipeline = Pipeline(sampler, model)
+        self._token_bytes = tuple(map(model.tokenizer.token_bytes, range(model.size)))
+        self._pipeline = Pipeline(
+            sampler,
+            _Tokens(
+                size=model.size,
+                eos_ids=model.tokenizer.eos_ids,
+                token_bytes=self._token_bytes,
+            ),
+        )
         self._clock = clock
         self._blocks = BlockManager(num_blocks=self._runner.num_blocks, block_size=BLOCK)
         self._scheduler = Scheduler(
@@ -170,9 +177,7 @@ class Engine:
             raise
         request = Request(
             sequence,
-            params,
             row,
-            limit=limit,
             cancel=cancel or threading.Event(),
             listener=listener,
         )
@@ -306,9 +311,9 @@ class Engine:
         request.row.take(token)
         self._scheduler.append(request.sequence, token)
         if token in self._tokenizer.eos_ids:
-            request.take_end(now)
+            request.note_token(now)
             self._finish(request, "stop")
-        elif (reason := request.take(self._tokenizer.token_bytes(token), now)) is not None:
+        elif (reason := request.take(self._token_bytes[token], now)) is not None:
             self._finish(request, reason)
 
     def _finish(self, request: Request, reason: FinishReason) -> None:

@@ -8,7 +8,7 @@ hidden size.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
@@ -29,7 +29,7 @@ class Span:
     token_ids: Sequence[int]
     start: int
     blocks: Sequence[int]
-    wants: str = "last"
+    wants: Literal["last", "all", "none"] = "last"
     sinks: int = 0
     window: int = int(EVERYTHING)
 

@@ -5,11 +5,9 @@ threads (`llm/native/attention.inc` says why). Letters: `r` rows, `p` wanted row
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
 from llm.model_runner import EVERYTHING, Batch, StepOutput, cache_positions
 from llm.native.interface import (
@@ -23,14 +21,6 @@ from llm.packed_model import PackedLayer, PackedModel
 from llm.paged_cache import PagedCache
 from llm.positional import RotaryTable
 from llm.quantization import QuantizedLinear
-
-
-@dataclass(slots=True)
-class _Results:
-    """Result arrays that are used again while they are large enough."""
-
-    logits: Float32[np.ndarray, "p v"]
-    hidden: Float32[np.ndarray, "p c"]
 
 
 class NativeRunner:
@@ -68,7 +58,7 @@ class NativeRunner:
             mlp=config.intermediate_size,
             eps=config.rms_norm_eps,
         )
-        self._results = self._new_results(1)
+        self._results = self._new_results(1)  # used again while large enough
 
     @property
     def kernels(self) -> str:
@@ -132,9 +122,9 @@ class NativeRunner:
             logits=logits[:wanted, : self._model.config.vocab_size], hidden=hidden[:wanted]
         )
 
-    def _new_results(self, rows: int) -> _Results:
+    def _new_results(self, rows: int) -> StepOutput:
         head, hidden = self._model.head.outputs, self._model.config.hidden_size
-        return _Results(
+        return StepOutput(
             logits=np.zeros((rows, head), np.float32), hidden=np.zeros((rows, hidden), np.float32)
         )
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from llm.chat import Completion, FinishReason, TextDelta, Usage
 from llm.decoding.pipeline_row import PipelineRow
 from llm.detokenizer import IncrementalDetokenizer
-from llm.sampling_params import SamplingParams
 from llm.sequence import Sequence
 
 Part = TextDelta | Completion
@@ -26,45 +25,30 @@ class Request:
         "_said",
         "cached_tokens",
         "cancel",
-        "finished",
         "first_token_at",
         "last_token_at",
-        "limit",
-        "params",
         "row",
-        "seed",
         "sequence",
     )
 
     def __init__(
         self,
         sequence: Sequence,
-        params: SamplingParams,
         row: PipelineRow,
         *,
-        limit: int,
         cancel: threading.Event,
         listener: Listener,
     ) -> None:
-        """Take a waiting sequence; at most `limit` tokens will be written."""
+        """Take a waiting sequence and the row of the pipeline that draws for it."""
         self.sequence = sequence
-        self.params = params
-        self.seed = row.seed
-        self.limit = limit
         self.cancel = cancel
-        self.finished = False
         self.cached_tokens: int | None = None
         self.first_token_at: float | None = None
         self.last_token_at = 0.0
         self.row = row
         self._listener = listener
-        self._detokenizer = IncrementalDetokenizer(params.stop, params.stop_regex)
+        self._detokenizer = IncrementalDetokenizer(row.params.stop, row.params.stop_regex)
         self._said: list[str] = []
-
-    @property
-    def num_generated(self) -> int:
-        """Tokens written so far."""
-        return len(self.sequence.token_ids) - self.sequence.num_prompt_tokens
 
     def begin(self, first: int) -> None:
         """Note the first position that is computed: those before it were found in the cache."""
@@ -73,48 +57,44 @@ class Request:
 
     def take(self, data: bytes, now: float) -> FinishReason | None:
         """Take the bytes of a token just written; returns why the request ends with it, if so."""
-        if self.first_token_at is None:
-            self.first_token_at = now
-        self.last_token_at = now
+        self.note_token(now)
         text = self._detokenizer.push(data)
         if text:
             self._said.append(text)
             self._listener(TextDelta(text=text))
         if self._detokenizer.stopped:
             return "stop"
-        return "length" if self.num_generated >= self.limit else None
+        return "length" if self.sequence.num_generated >= self.sequence.max_tokens else None
 
-    def take_end(self, now: float) -> None:
-        """Count the model's own end-of-text token, which has no text."""
+    def note_token(self, now: float) -> None:
+        """Note when a token came; the model's own end-of-text token has no text besides."""
         if self.first_token_at is None:
             self.first_token_at = now
         self.last_token_at = now
 
-    def complete(self, reason: FinishReason, *, now: float, left_window: int) -> Completion:
+    def complete(self, reason: FinishReason, *, now: float, left_window: int) -> None:
         """Tell the listener the end; `left_window` tokens are no longer seen by the model."""
-        self.finished = True
         if rest := self._detokenizer.finish():
             self._said.append(rest)
             self._listener(TextDelta(text=rest))
         arrival = self.sequence.arrival
         first = now if self.first_token_at is None else self.first_token_at
-        completion = Completion(
-            text="".join(self._said),
-            finish_reason=reason,
-            usage=Usage(
-                prompt_tokens=self.sequence.num_prompt_tokens,
-                completion_tokens=self.num_generated,
-                cached_tokens=self.cached_tokens or 0,
-            ),
-            seed=self.seed,
-            prefill_s=first - arrival,
-            decode_s=now - first,
-            left_window=left_window,
+        self._listener(
+            Completion(
+                text="".join(self._said),
+                finish_reason=reason,
+                usage=Usage(
+                    prompt_tokens=self.sequence.num_prompt_tokens,
+                    completion_tokens=self.sequence.num_generated,
+                    cached_tokens=self.cached_tokens or 0,
+                ),
+                seed=self.row.seed,
+                prefill_s=first - arrival,
+                decode_s=now - first,
+                left_window=left_window,
+            )
         )
-        self._listener(completion)
-        return completion
 
     def fail(self, error: Exception) -> None:
         """Tell the listener that this request cannot be answered."""
-        self.finished = True
         self._listener(error)
