@@ -27,7 +27,7 @@ from dialog.spoken import Spoken
 from dialog.state import DialogState, Turn, replay
 from dialog.turn_queue import TurnQueue
 from dialog.window import Window, fit
-from llm.chat import ChatModel, Message, TextDelta, Usage
+from llm.chat import ChatModel, LinkedEvent, Message, TextDelta, Usage
 from llm.sampling_params import SamplingParams
 from rag.pipeline import Evidence, RetrievalPipeline
 from rag.prompt import EVIDENCE_TOKENS, INSTRUCTION, pack
@@ -37,17 +37,6 @@ TurnPart = EvidenceFound | TextDelta | Reply
 
 _EVIDENCE_HEADINGS = 16  # tokens of "Evidence:" and "Question:" around what is packed
 _GROUNDED = Message(role="system", content=INSTRUCTION)
-
-
-class _LinkedEvent(threading.Event):
-    """An event that also counts as set where another one is."""
-
-    def __init__(self, other: threading.Event) -> None:
-        super().__init__()
-        self._other = other
-
-    def is_set(self) -> bool:
-        return super().is_set() or self._other.is_set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +198,7 @@ class DialogAgent:
             timeout_s=spoken.left_s(request.params),
         )
         draft = ""
-        given_up = _LinkedEvent(cancel)
+        given_up = LinkedEvent(cancel)
         for part in self._model.stream(
             window.messages, params, cancel=given_up, tenant=request.owner
         ):

@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
-from llm.chat import Completion, Message, TextDelta
+from llm.chat import Completion, LinkedEvent, Message, TextDelta
 from llm.engine import Engine
 from llm.engine_statistics import BACKGROUND, EngineState, EngineStatistics
 from llm.errors import EngineFailureError
@@ -107,7 +107,7 @@ class AsyncEngine:
         """
         parts: queue.SimpleQueue[Part | Exception] = queue.SimpleQueue()
         # One's own event, so that leaving early cancels this request and not the caller's others.
-        gone = _Gone(cancel)
+        gone = LinkedEvent(cancel)
         self._submit(prompt_ids, params, parts.put, gone, tenant)
         try:
             while True:
@@ -224,14 +224,3 @@ class AsyncEngine:
 def _note_failure(part: Part | Exception) -> None:
     if isinstance(part, Exception):
         logger.debug("a chat was not read ahead: %s", part)
-
-
-class _Gone(threading.Event):
-    """Set when its consumer has left or when another event is."""
-
-    def __init__(self, other: threading.Event | None) -> None:
-        super().__init__()
-        self._other = other
-
-    def is_set(self) -> bool:
-        return super().is_set() or (self._other is not None and self._other.is_set())

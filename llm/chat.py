@@ -55,6 +55,18 @@ class Completion:
     left_window: int = 0
 
 
+class LinkedEvent(threading.Event):
+    """A `cancel` of one's own that also counts as set where another one is."""
+
+    def __init__(self, other: threading.Event | None) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        """Tell whether either is set."""
+        return super().is_set() or (self._other is not None and self._other.is_set())
+
+
 @runtime_checkable  # for the lane that checks shapes at run time
 class ChatModel(Protocol):
     """A model that continues chats."""
