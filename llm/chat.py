@@ -32,10 +32,28 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogProb:
+    """A token's bytes (none for a special one), its log-probability in nats, and others' beside it.
+
+    `top` are the most probable tokens at its place, without others of their own.
+    """
+
+    data: bytes
+    log_prob: float
+    top: "tuple[TokenLogProb, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
-    """The next piece of text of a streamed completion; never half a character."""
+    """The next piece of text of a streamed completion; never half a character.
+
+    `choice` is the number of the answer that it belongs to. `log_probs` are those of the tokens
+    taken since the last piece, where they were asked for.
+    """
 
     text: str
+    choice: int = 0
+    log_probs: tuple[TokenLogProb, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +62,10 @@ class Completion:
 
     `prefill_s` (from arrival to the first token) and `decode_s` are wall-clock seconds; `seed` is
     the one that was really used; `left_window` early tokens were no longer seen at the end.
+    `log_probs` are those of all tokens, where they were asked for. `steer_kl` is the price of
+    steering and composing: nats per token of KL(drawn from || the model itself), None without.
+    Of `drafted_tokens` so many were right. `score` is what a search valued the text at, and
+    `alternatives` are the other answers, in the order of their numbers or, in a search, of worth.
     """
 
     text: str
@@ -53,6 +75,12 @@ class Completion:
     prefill_s: float
     decode_s: float
     left_window: int = 0
+    log_probs: tuple[TokenLogProb, ...] = ()
+    steer_kl: float | None = None
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    score: float | None = None
+    alternatives: "tuple[Completion, ...]" = ()
 
 
 class LinkedEvent(threading.Event):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NewType, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 
 # One row of the vocabulary's size, float32. A phase may write into the row that it is given.
 RawLogits = NewType("RawLogits", np.ndarray[Any, np.dtype[np.float32]])
@@ -111,30 +111,104 @@ class Shaper(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwards:
+    """What the model's forwards say of one row besides its logits.
+
+    `hidden` is the state from which the head makes the logits, `exit_hidden` the one of the early
+    exit (after the final norm), `baseline` the logits of the same continuation under the request's
+    other prompt, after P1 and P2. What was not computed is None.
+    """
+
+    hidden: Float32[np.ndarray, " c"] | None = None
+    exit_hidden: Float32[np.ndarray, " c"] | None = None
+    baseline: ShapedLogits | None = None
+
+
 @runtime_checkable
 class Composer(Protocol):
-    """P3: combines the forwards of several models; its coefficients sum to 1."""
+    """P3: another forward, with coefficients that sum to 0, for one branch.
 
-    def compose(self, logits: Sequence[ShapedLogits]) -> ComposedLogits:
-        """Return the combination of one row of each model."""
+    What all composers of a row keep is intersected and what they add is added, so their order has
+    no meaning.
+    """
+
+    def least(self, logits: ShapedLogits) -> float:
+        """Return the lowest logit of the model itself that keeps its token; -inf keeps all."""
+        ...
+
+    def shift(
+        self,
+        token_ids: Int64[np.ndarray, " k"],
+        logits: Float32[np.ndarray, " k"],
+        forwards: Forwards,
+    ) -> Float64[np.ndarray, " k"]:
+        """Return what is added to the logits of these tokens, up to a constant of the row."""
+        ...
+
+    def take(self, token: int) -> None:
+        """Note a token that was taken."""
+        ...
+
+    def fork(self) -> "Composer":
+        """Return an independent copy."""
         ...
 
 
 @runtime_checkable
-class Steerer(Protocol):
-    """P4: multiplies in the probability that the text will be as wanted."""
+class Factor(Protocol):
+    """P4: the probability that the text will be as wanted, for one branch."""
 
-    def steer(self, logits: ComposedLogits) -> SteeredLogits:
-        """Change a row in place; a token without a factor becomes impossible."""
+    def weigh(
+        self, token_ids: Int64[np.ndarray, " k"], forwards: Forwards
+    ) -> Float64[np.ndarray, " k"]:
+        """Return what is added to the log-probabilities of these candidates, weight included."""
+        ...
+
+    def take(self, token: int) -> None:
+        """Note a token that was taken."""
+        ...
+
+    def fork(self) -> "Factor":
+        """Return an independent copy."""
         ...
 
 
 @runtime_checkable
 class Mark(Protocol):
-    """P6: reweights the survivors so that the text can be recognised."""
+    """P6 and P7: makes a text recognisable, for one branch; by weights or by noise, never both."""
 
     def reweight(self, survivors: Survivors) -> Survivors:
         """Return the same tokens with other log-probabilities."""
+        ...
+
+    def noise(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
+        """Return the Gumbel noise of these tokens; None leaves the draw to the request's seed."""
+        ...
+
+    def take(self, token: int) -> None:
+        """Note a token that was taken."""
+        ...
+
+    def fork(self, stream: int) -> "Mark":
+        """Return an independent copy for a branch of another number."""
+        ...
+
+
+@runtime_checkable
+class Drafter(Protocol):
+    """Guesses the next tokens of one branch."""
+
+    def propose(self, most: int) -> Sequence[int]:
+        """Return at most so many tokens that may come next."""
+        ...
+
+    def take(self, token: int) -> None:
+        """Note a token that was taken, drafted or not."""
+        ...
+
+    def fork(self) -> "Drafter":
+        """Return an independent copy."""
         ...
 
 
