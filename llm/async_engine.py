@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from llm.chat import Completion, LinkedEvent, Message, TextDelta
+from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.engine import Engine
 from llm.engine_statistics import BACKGROUND, EngineState, EngineStatistics
 from llm.errors import EngineFailureError
@@ -81,10 +82,13 @@ class AsyncEngine:
         messages: Sequence[Message],
         params: SamplingParams,
         *,
+        spec: DecodeSpec = PLAIN,
+        baseline: Sequence[Message] | None = None,
         cancel: threading.Event | None = None,
         tenant: str = "",
     ) -> Iterator[TextDelta | Completion]:
         """Continue a chat; see `ChatModel.stream`."""
+        del spec, baseline
         return self.generate(self._engine.encode(messages), params, cancel=cancel, tenant=tenant)
 
     def generate(

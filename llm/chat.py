@@ -8,10 +8,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.sampling_params import SamplingParams
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A function that a model may call; `parameters` is the JSON Schema of its arguments, as text.
+
+    Text, so that specs can be hashed and the order of the properties is kept.
+    """
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type":"object","properties":{},"additionalProperties":false}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call of a function, `arguments` being JSON text; `id` is how its result refers to it."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +148,15 @@ class ChatModel(Protocol):
         messages: Sequence[Message],
         params: SamplingParams,
         *,
+        spec: DecodeSpec = PLAIN,
+        baseline: Sequence[Message] | None = None,
         cancel: threading.Event | None = None,
         tenant: str = "",
     ) -> Iterator[TextDelta | Completion]:
         """Yield text as it is made, then exactly one `Completion`, which ends the stream.
+
+        `baseline` is the same chat without its evidence; needed where the spec's
+        `context_faithfulness` is above 0, and read by nothing else.
 
         Setting `cancel` ends generation at the next token with `finish_reason="cancelled"`. What is
         computed for a `tenant` is used again for that tenant alone, since how soon an answer begins
@@ -138,5 +165,6 @@ class ChatModel(Protocol):
         Raises:
             ContextOverflowError: the prompt leaves no room for a single token.
             EngineBusyError: too many generations are under way.
+            ConstraintError: what the spec asks for cannot be had.
         """
         ...

@@ -16,6 +16,7 @@ LLMError
 │   ├── UnsupportedSchemaError   a JSON-Schema keyword that cannot be held to
 │   ├── GrammarTooLargeError     it would take too much time or memory
 │   ├── BudgetTooSmallError      fewer tokens than the shortest answer of that form
+│   ├── RefusedPairError         two features that exclude each other
 │   └── ConstraintConflictError  no token, or not this one, can come next
 └── CancelledGenerationError the caller gave up before the end
 """
@@ -132,6 +133,10 @@ class BudgetTooSmallError(ConstraintError):
 
 class ConstraintConflictError(ConstraintError):
     """The constraints of a request leave no token, or not the one that was to come next."""
+
+
+class RefusedPairError(ConstraintError):
+    """Two features of a request exclude each other."""
 
 
 class CancelledGenerationError(LLMError):

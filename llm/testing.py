@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from llm.chat import ChatModel, Completion, Message, TextDelta, Usage
+from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.errors import ContextOverflowError
 from llm.sampling_params import SamplingParams
 
@@ -13,8 +15,9 @@ from llm.sampling_params import SamplingParams
 class ScriptedChatModel:
     """A `ChatModel` that answers from a list; a "token" is a word.
 
-    `prompts`, `params` and `tenants` record what it was given. With an empty script it echoes the
-    last message.
+    `prompts`, `params`, `specs`, `baselines` and `tenants` record what it was given. With an empty
+    script it echoes the last message. `end` says what its completions hold beside their text, such
+    as `{"steer_kl": 0.5}`.
     """
 
     def __init__(self, replies: Sequence[str] = (), *, context_size: int = 4096) -> None:
@@ -22,7 +25,10 @@ class ScriptedChatModel:
         self.prompts: list[tuple[Message, ...]] = []
         self.read: list[tuple[tuple[Message, ...], str]] = []
         self.params: list[SamplingParams] = []
+        self.specs: list[DecodeSpec] = []
+        self.baselines: list[tuple[Message, ...] | None] = []
         self.tenants: list[str] = []
+        self.end: dict[str, Any] = {}
         self.name = "scripted"
         self.context_size = context_size
 
@@ -39,6 +45,8 @@ class ScriptedChatModel:
         messages: Sequence[Message],
         params: SamplingParams,
         *,
+        spec: DecodeSpec = PLAIN,
+        baseline: Sequence[Message] | None = None,
         cancel: threading.Event | None = None,
         tenant: str = "",
     ) -> Iterator[TextDelta | Completion]:
@@ -49,6 +57,8 @@ class ScriptedChatModel:
             raise ContextOverflowError(num_tokens=prompt_tokens, limit=self.context_size - 1)
         self.prompts.append(tuple(messages))
         self.params.append(params)
+        self.specs.append(spec)
+        self.baselines.append(None if baseline is None else tuple(baseline))
         self.tenants.append(tenant)
         reply = self.replies.pop(0) if self.replies else messages[-1].content
         said = ""
@@ -74,6 +84,7 @@ class ScriptedChatModel:
             prefill_s=0.0,
             decode_s=0.0,
             left_window=max(0, left),
+            **self.end,
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from dialog.errors import ConversationBusyError
 from dialog.session import ALL_OWNERS
 from llm.chat import Completion, Message, TextDelta
+from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.sampling_params import SamplingParams
 from llm.testing import ScriptedChatModel
 from tests.dialog.test_agent import KETTLE, House, request
@@ -26,12 +27,17 @@ class LateModel(ScriptedChatModel):
         messages: Sequence[Message],
         params: SamplingParams,
         *,
+        spec: DecodeSpec = PLAIN,
+        baseline: Sequence[Message] | None = None,
         cancel: threading.Event | None = None,
         tenant: str = "",
     ) -> Iterator[TextDelta | Completion]:
         """Yield one word, then the end."""
         once = replace(params, max_tokens=1)
-        for part in super().stream(messages, once, cancel=cancel, tenant=tenant):
+        parts = super().stream(
+            messages, once, spec=spec, baseline=baseline, cancel=cancel, tenant=tenant
+        )
+        for part in parts:
             if isinstance(part, Completion):
                 yield replace(part, finish_reason="deadline")
             else:
