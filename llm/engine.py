@@ -28,7 +28,8 @@ from llm.paged_cache import BLOCK
 from llm.request import Listener, Part, Request
 from llm.runner_choice import ChosenRunner
 from llm.sampling_params import SamplingParams
-from llm.scheduler import Chunk, Scheduler, Step
+from llm.scheduler import Scheduler
+from llm.step_plan import Chunk, Step
 from llm.sequence import Sequence as TokenSequence
 from llm.sequence import Window
 from llm.tokenizer import TextTokenizer

@@ -11,62 +11,17 @@ import time
 from bisect import insort
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from heapq import nsmallest
+from dataclasses import replace
 from operator import attrgetter
 
-from llm.block_manager import BlockCopy, BlockManager
+from llm.admission_order import next_waiting
+from llm.block_manager import BlockManager
 from llm.errors import EngineBusyError, RequestTooLargeError
-from llm.sequence import Sequence, SequenceState
-
-# In cached tokens: what it is worth to have been passed over once, and one step of priority.
-PASSED_OVER_WORTH = 256
-PRIORITY_WORTH = 1024
-
-_MAX_LOOKS = 8  # how many waiting prompts are looked up in the prefix tree at one admission
+from llm.sequence import Gang, Sequence, SequenceState
+from llm.step_plan import Chunk, Step, StepPlan, num_left, shares
 
 _rank = attrgetter("rank")
 _last_served = attrgetter("last_served")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """Positions [`start`, `stop`) of a sequence, to be computed in this step.
-
-    `needs_logits` if they reach the end of its tokens, so that the next one can be drawn.
-    """
-
-    sequence: Sequence
-    start: int
-    stop: int
-    needs_logits: bool
-
-    def __post_init__(self) -> None:
-        assert self.start < self.stop, "a chunk has a position"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One forward pass: decoding rows first, then parts of prompts.
-
-    `copies` are made before it, all sources being read before any target is written, or one by one
-    in their order. `preempted` sequences lost their blocks; their tokens stay.
-    """
-
-    chunks: tuple[Chunk, ...]
-    copies: tuple[BlockCopy, ...]
-    preempted: tuple[Sequence, ...]
-
-
-class _Draft:
-    """A step that is being put together."""
-
-    __slots__ = ("chunks", "copies", "preempted")
-
-    def __init__(self) -> None:
-        self.chunks: list[Chunk] = []
-        self.copies: list[BlockCopy] = []
-        self.preempted: list[Sequence] = []
 
 
 class Scheduler:
@@ -127,8 +82,6 @@ class Scheduler:
         """How many sequences hold blocks."""
         return len(self._running)
 
-    # --- what comes and goes -----------------------------------------------------------------
-
     def add(self, sequence: Sequence) -> None:
         """Queue a new sequence.
 
@@ -137,7 +90,15 @@ class Scheduler:
             RequestTooLargeError: it could not be finished even with the whole cache to itself.
         """
         assert sequence.state is SequenceState.WAITING, "a sequence is added once"
-        needed = self._blocks_for(sequence, sequence.max_positions)
+        needed = sum(self._blocks_for(s, s.max_positions) for s in sequence.unit)
+        if (gang := sequence.gang) is not None:
+            # A gang that is computed again may have to do without the blocks that it shared.
+            needed = -(-needed // len(gang.members)) * gang.num_seats
+            if gang.num_seats > min(self._max_running, self._max_rows):
+                raise EngineBusyError(
+                    f"{gang.num_seats} branches are wanted at once, and the engine runs"
+                    f" {min(self._max_running, self._max_rows)}; ask for fewer"
+                )
         if needed > self._blocks.num_blocks:
             raise RequestTooLargeError(
                 num_blocks=needed,
@@ -155,20 +116,29 @@ class Scheduler:
         self._waiting.append(sequence)
         self._stuck_at = None
 
-    def fork(self, sequence: Sequence, *, number: int) -> Sequence:
+    def fork(self, sequence: Sequence, *, number: int, gang: Gang | None = None) -> Sequence:
         """Return a second branch of a sequence, to which other tokens will be appended.
 
         It shares all computed blocks and runs at once. If all seats are taken, or the sequence is
-        not running, it joins the front of the queue instead, however long that is. Not between
-        `schedule` and `commit`.
+        not running, it joins the front of the queue instead, however long that is. In a `gang` it
+        does as the first member does. Not between `schedule` and `commit`.
         """
         assert sequence.state is not SequenceState.FINISHED, "a finished sequence has no blocks"
         branch = replace(sequence, number=number)  # what it has come to is not taken over
         branch.num_prompt_tokens = sequence.num_prompt_tokens
-        if sequence.table is None or len(self._running) >= self._max_running:
-            self._resuming.append(branch)
-            self._stuck_at = None
+        runs = sequence.table is not None
+        if gang is not None and gang.members:
+            runs = runs and gang.members[0].table is not None
+        else:
+            runs = runs and self._num_seats() >= (1 if gang is None else gang.num_seats)
+        if gang is not None:
+            gang.add(branch)
+        if not runs:
+            if branch is branch.unit[0]:
+                self._resuming.append(branch)
+                self._stuck_at = None
             return branch
+        assert sequence.table is not None
         branch.table = self._blocks.fork(sequence.table)
         branch.num_computed = sequence.num_computed
         branch.state = SequenceState.RUNNING
@@ -184,18 +154,36 @@ class Scheduler:
         assert sequence.num_generated < sequence.max_tokens, "finish what has all its tokens"
         sequence.token_ids.append(token_id)
 
+    def accept(self, sequence: Sequence, num_drafted: int) -> None:
+        """Note that so many tokens of its last draft were right and have been appended."""
+        table = sequence.table
+        assert table is not None
+        sequence.num_computed += num_drafted
+        self._blocks.commit(table, sequence.token_ids, sequence.num_computed)
+        if sequence.window is not None:
+            self._roll(sequence)
+
     def finish(self, sequence: Sequence) -> None:
         """Take a sequence out, wherever it is, and release its blocks; twice is once."""
         self._stuck_at = None
+        heir = None
+        if (gang := sequence.gang) is not None and sequence in gang.members:
+            if sequence is gang.members[0] and len(gang.members) > 1:
+                heir = gang.members[1]
+            gang.members.remove(sequence)
         if sequence.state is SequenceState.RUNNING:
             assert sequence.table is not None
             self._running.remove(sequence)
             self._blocks.release(sequence.table)
             sequence.table = None
         elif sequence in self._resuming:
+            i = self._resuming.index(sequence)
             self._resuming.remove(sequence)
+            if heir is not None:
+                self._resuming.insert(i, heir)
         elif sequence in self._waiting:
-            self._waiting.remove(sequence)
+            i = self._waiting.index(sequence)
+            self._waiting[i : i + 1] = [] if heir is None else [heir]
         sequence.state = SequenceState.FINISHED
 
     def expired(self) -> tuple[Sequence, ...]:
@@ -204,23 +192,21 @@ class Scheduler:
         everyone = (*self._running, *self._resuming, *self._waiting)
         return tuple(s for s in everyone if s.deadline is not None and s.deadline <= now)
 
-    # --- one step ----------------------------------------------------------------------------
-
     def schedule(self) -> Step | None:
         """Return what to compute next; None if there is nothing."""
-        draft = _Draft()
-        self._serve_decoding(draft)
-        if len(draft.chunks) < self._max_rows:
-            self._serve_prompts(draft)
-        self._unreported += draft.preempted
-        if not draft.chunks:
+        plan = StepPlan()
+        self._serve_decoding(plan)
+        if plan.num_rows < self._max_rows:
+            self._serve_prompts(plan)
+        self._unreported += plan.preempted
+        if not plan.chunks:
             return None
         preempted = tuple(self._unreported)
         self._unreported.clear()
-        return Step(chunks=tuple(draft.chunks), copies=tuple(draft.copies), preempted=preempted)
+        return Step(chunks=tuple(plan.chunks), copies=tuple(plan.copies), preempted=preempted)
 
     def commit(self, step: Step) -> None:
-        """Note that a step was computed; what was finished in the meantime is left out."""
+        """Note that a step was computed, drafts apart; what was finished meanwhile is left out."""
         commit = self._blocks.commit
         for chunk in step.chunks:
             sequence = chunk.sequence
@@ -233,44 +219,78 @@ class Scheduler:
             if sequence.window is not None:
                 self._roll(sequence)
 
-    def _serve_decoding(self, draft: _Draft) -> None:
+    def _serve_decoding(self, plan: StepPlan) -> None:
         decoding = [s for s in self._running if len(s.token_ids) - s.num_computed == 1]
         if len(decoding) > self._max_rows:
             decoding.sort(key=_last_served)
-        chunks, max_rows = draft.chunks, self._max_rows
+        max_rows = self._max_rows
+        spare = max_rows - len(decoding)  # for drafts
         for sequence in decoding:
-            if len(chunks) == max_rows:
+            if plan.num_rows == max_rows:
                 break
             table = sequence.table
             if table is None:  # preempted a moment ago
                 continue
-            stop = len(sequence.token_ids)
-            if stop > table.num_writable and self._make_room(sequence, stop, draft) < stop:
+            if sequence.gang is not None:
+                if sequence is sequence.gang.members[0]:
+                    spare -= self._serve_gang(sequence.gang, max(spare, 0), plan)
                 continue
-            self._num_served = sequence.last_served = self._num_served + 1
-            chunks.append(Chunk(sequence=sequence, start=stop - 1, stop=stop, needs_logits=True))
+            stop = len(sequence.token_ids)
+            draft = sequence.draft[: max(spare, 0)] if sequence.draft else ()
+            wanted = stop + len(draft)
+            if wanted > table.num_writable:
+                wanted = self._make_room(sequence, wanted, plan)
+                if wanted < stop:
+                    continue
+                draft = draft[: wanted - stop]
+            spare -= len(draft)
+            self._serve(sequence, draft, plan)
 
-    def _serve_prompts(self, draft: _Draft) -> None:
-        left = self._max_rows - len(draft.chunks)
-        prompts = [s for s in self._running if len(s.token_ids) - s.num_computed > 1]
+    def _serve_gang(self, gang: Gang, spare: int, plan: StepPlan) -> int:
+        """Serve all of a gang or nobody; returns how many rows of drafts it took."""
+        members = gang.members
+        if plan.num_rows + len(members) > self._max_rows:
+            return 0
+        if any(len(s.token_ids) - s.num_computed != 1 for s in members):
+            return 0
+        length = min(spare // len(members), *(len(s.draft) for s in members))
+        for sequence in members:
+            stop = len(sequence.token_ids)
+            reached = self._make_room(sequence, stop + length, plan)
+            if reached < stop:
+                return 0
+            length = min(length, reached - stop)
+        for sequence in members:
+            self._serve(sequence, sequence.draft[:length], plan)
+        return length * len(members)
+
+    def _serve(self, sequence: Sequence, draft: tuple[int, ...], plan: StepPlan) -> None:
+        self._num_served = sequence.last_served = self._num_served + 1
+        stop = len(sequence.token_ids)
+        plan.add(
+            Chunk(sequence=sequence, start=stop - 1, stop=stop, needs_logits=True, draft=draft)
+        )
+
+    def _serve_prompts(self, plan: StepPlan) -> None:
+        left = self._max_rows - plan.num_rows
+        prompts = [s for s in self._running if num_left(s) > 1 or (s.gang and num_left(s) == 1)]
         # Nobody is let in at the moment when somebody else is turned out.
-        if (self._resuming or self._waiting) and not draft.preempted:
+        if (self._resuming or self._waiting) and not plan.preempted:
             self._admit(prompts, left)
-        for sequence, share in _shares(prompts, left):
+        for sequence, share in shares(prompts, left):
             if sequence.table is None:
                 continue
             start = sequence.num_computed
-            stop = self._make_room(sequence, start + share, draft)
+            stop = self._make_room(sequence, start + share, plan)
             if stop > start:
                 self._num_served = sequence.last_served = self._num_served + 1
                 is_last = stop == len(sequence.token_ids)
-                chunk = Chunk(sequence=sequence, start=start, stop=stop, needs_logits=is_last)
-                draft.chunks.append(chunk)
+                plan.add(Chunk(sequence=sequence, start=start, stop=stop, needs_logits=is_last))
                 left -= stop - start
             if not left:
                 return
 
-    def _make_room(self, sequence: Sequence, stop: int, draft: _Draft) -> int:
+    def _make_room(self, sequence: Sequence, stop: int, plan: StepPlan) -> int:
         """Make positions up to `stop` writable, or as many as there are blocks for.
 
         Returns the position reached. Others are turned out only if there is not room for one
@@ -280,25 +300,24 @@ class Scheduler:
         assert table is not None
         while (reached := min(stop, blocks.reach(table))) <= sequence.num_computed:
             victim = self._running[-1]
-            if victim is sequence:
+            if victim in sequence.unit:
                 return sequence.num_computed
-            self._preempt(victim, draft)
-        draft.copies += blocks.reserve(table, reached)
+            for member in victim.unit:
+                self._preempt(member, plan)
+            self._resuming.appendleft(victim.unit[0])
+        plan.copies += blocks.reserve(table, reached)
         return reached
 
-    def _preempt(self, victim: Sequence, draft: _Draft) -> None:
+    def _preempt(self, victim: Sequence, plan: StepPlan) -> None:
         table = victim.table
         assert table is not None
-        held = set(table.blocks)
-        draft.chunks[:] = [chunk for chunk in draft.chunks if chunk.sequence is not victim]
-        draft.copies[:] = [copy for copy in draft.copies if copy.target not in held]
-        draft.preempted.append(victim)
+        plan.drop(victim, set(table.blocks))
+        plan.preempted.append(victim)
         self._running.remove(victim)
         self._blocks.release(table)
         victim.table = None
         victim.num_computed = 0
         victim.state = SequenceState.WAITING
-        self._resuming.appendleft(victim)
 
     def _roll(self, sequence: Sequence) -> None:
         window, table = sequence.window, sequence.table
@@ -307,17 +326,19 @@ class Scheduler:
         first_kept = window.first_kept(table.num_tokens)
         self._blocks.release_before(table, first_kept=first_kept, pinned=window.sinks)
 
-    # --- admission ---------------------------------------------------------------------------
-
     def _admit(self, prompts: list[Sequence], max_prompts: int) -> None:
         """Let in who is next, again and again, while there are seats, rows and blocks."""
         headroom = self._headroom()
         if self._stuck_at is not None and headroom <= self._stuck_at:
             return
-        num_seats = min(self._max_running - len(self._running), max_prompts - len(prompts))
-        for _ in range(min(num_seats, self.num_waiting)):
-            sequence = self._resuming[0] if self._resuming else self._best_waiting()
-            if self._running and self._cost(sequence) > headroom:
+        while self.num_waiting and len(prompts) < max_prompts:
+            sequence = (
+                self._resuming[0] if self._resuming else next_waiting(self._waiting, self._blocks)
+            )
+            wanted = 1 if sequence.gang is None else sequence.gang.num_seats
+            if self._num_seats() < wanted:
+                return
+            if self._running and sum(map(self._cost, sequence.unit)) > headroom:
                 self._stuck_at = headroom
                 return
             if self._resuming:
@@ -325,22 +346,25 @@ class Scheduler:
             else:
                 self._waiting.remove(sequence)
                 self._num_admissions += 1
-            sequence.table = self._blocks.open(sequence.token_ids, sequence.domain)
-            sequence.num_computed = sequence.table.num_tokens
-            sequence.state = SequenceState.RUNNING
-            if sequence.window is not None:
-                self._roll(sequence)
-            insort(self._running, sequence, key=_rank)
-            prompts.append(sequence)
+            for member in sequence.unit:
+                self._open(member)
+                if num_left(member) > 0:  # of a gang's member the last token waits
+                    prompts.append(member)
             headroom = self._headroom()
 
-    def _best_waiting(self) -> Sequence:
-        version = self._blocks.version
-        for sequence in nsmallest(_MAX_LOOKS, self._waiting, key=attrgetter("match_version")):
-            if sequence.match_version != version:
-                sequence.num_matched = self._blocks.match(sequence.token_ids, sequence.domain)
-                sequence.match_version = version
-        return max(self._waiting, key=_worth)
+    def _open(self, sequence: Sequence) -> None:
+        sequence.table = self._blocks.open(sequence.token_ids, sequence.domain)
+        sequence.num_computed = sequence.table.num_tokens
+        sequence.state = SequenceState.RUNNING
+        if sequence.window is not None:
+            self._roll(sequence)
+        insort(self._running, sequence, key=_rank)
+
+    def _num_seats(self) -> int:
+        """Return how many seats are free; a gang keeps those that it may come to need."""
+        gangs = {id(s.gang): s.gang for s in self._running if s.gang is not None}
+        kept = sum(gang.num_seats - len(gang.members) for gang in gangs.values())
+        return self._max_running - len(self._running) - kept
 
     def _headroom(self) -> int:
         """Return how many blocks are free beyond those that running sequences have still to take.
@@ -368,32 +392,3 @@ class Scheduler:
         blocks = -(-min(num_tokens, sequence.max_positions) // self._block_size)
         window = sequence.window
         return blocks if window is None else min(blocks, window.num_blocks(self._block_size))
-
-
-def _worth(sequence: Sequence) -> int:
-    # The times it was passed over are the admissions since it was queued; the admissions until
-    # now are the same for all that are compared.
-    return (
-        sequence.num_matched
-        - PRIORITY_WORTH * sequence.priority
-        - PASSED_OVER_WORTH * sequence.queued_at
-    )
-
-
-def _num_left(sequence: Sequence) -> int:
-    return len(sequence.token_ids) - sequence.num_computed
-
-
-def _shares(prompts: list[Sequence], num_rows: int) -> list[tuple[Sequence, int]]:
-    """Divide rows equally; what a short prompt leaves over is divided among the longer ones.
-
-    Where there are more prompts than rows, those come first that were served longest ago.
-    """
-    if len(prompts) > num_rows:
-        return [(sequence, 1) for sequence in sorted(prompts, key=_last_served)]
-    shares = []
-    for i, sequence in enumerate(sorted(prompts, key=_num_left)):
-        share = min(_num_left(sequence), num_rows // (len(prompts) - i))
-        num_rows -= share
-        shares.append((sequence, share))
-    return sorted(shares, key=lambda pair: pair[0].rank)

@@ -43,6 +43,27 @@ class Window:
         return -(-self.sinks // block_size) - (1 - self.size) // block_size + 1
 
 
+class Gang:
+    """Sequences whose next tokens depend on one another, so that they take every step together.
+
+    They are let in, turned out and computed together, the first one standing for all in the queue.
+    `num_seats` is how many they may come to be.
+    """
+
+    __slots__ = ("members", "num_seats")
+
+    def __init__(self, num_seats: int) -> None:
+        self.members: list[Sequence] = []
+        self.num_seats = num_seats
+
+    def add(self, sequence: "Sequence") -> None:
+        """Add a member."""
+        assert sequence.gang is None, "a sequence is in one gang"
+        assert len(self.members) < self.num_seats, "a gang grows no larger than was said"
+        sequence.gang = self
+        self.members.append(sequence)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Sequence:
     """Prompt and generated tokens of one branch, and how far they are computed.
@@ -65,6 +86,8 @@ class Sequence:
     num_computed: int = field(init=False, default=0)
     state: SequenceState = field(init=False, default=SequenceState.WAITING)
     table: BlockTable | None = field(init=False, default=None)
+    gang: Gang | None = field(init=False, default=None)
+    draft: tuple[int, ...] = field(init=False, default=())  # guesses of what comes next
     # The rest is the scheduler's: the order of importance; when it was last served, counted in
     # chunks; how many admissions there had been when it was queued; the cached tokens it would
     # find, and the version of the prefix tree that was asked.
@@ -88,6 +111,11 @@ class Sequence:
             f"Sequence({self.number}, {self.state.value}, {self.num_computed} of"
             f" {len(self.token_ids)} tokens computed)"
         )
+
+    @property
+    def unit(self) -> "tuple[Sequence, ...]":
+        """The sequences that take each step with it, itself included."""
+        return (self,) if self.gang is None else tuple(self.gang.members)
 
     @property
     def num_generated(self) -> int:

@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Sequence as Tokens
 
 from llm.block_manager import BlockManager
-from llm.scheduler import Scheduler, Step
+from llm.scheduler import Scheduler
 from llm.sequence import Sequence, Window
+from llm.step_plan import Step
 from tests.llm.paged_memory import PagedMemory
 
 VOCAB = 3

@@ -3,8 +3,9 @@
 from collections.abc import Sequence as Tokens
 
 from llm.block_manager import BlockManager, CacheDomain
-from llm.scheduler import Scheduler, Step
+from llm.scheduler import Scheduler
 from llm.sequence import Sequence
+from llm.step_plan import Step
 
 DOMAIN = CacheDomain(model="m")
 SINK = CacheDomain(model="m", mode="sink:2:5")

@@ -15,10 +15,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from llm.admission_order import PASSED_OVER_WORTH, PRIORITY_WORTH
 from llm.block_manager import BlockManager
 from llm.errors import EngineBusyError, RequestTooLargeError
-from llm.scheduler import PASSED_OVER_WORTH, PRIORITY_WORTH, Scheduler, Step
+from llm.scheduler import Scheduler
 from llm.sequence import Sequence, SequenceState, Window
+from llm.step_plan import Step
 from tests.llm.hash_engine import VOCAB, HashEngine, alone
 from tests.llm.scheduling import DOMAIN, SINK, Clock, advance, prompt, run
 
