@@ -18,8 +18,13 @@ LLMError
 │   ├── BudgetTooSmallError      fewer tokens than the shortest answer of that form
 │   ├── RefusedPairError         two features that exclude each other
 │   └── ConstraintConflictError  no token, or not this one, can come next
+├── HeadError                a small head that steers the decoder and cannot be used
+│   └── UnknownScorerError       no head offers a scorer of this name; a ValueError too
+├── TrainingDataError        labelled texts that nothing can be learnt from
 └── CancelledGenerationError the caller gave up before the end
 """
+
+from collections.abc import Iterable
 
 
 class LLMError(Exception):
@@ -137,6 +142,23 @@ class ConstraintConflictError(ConstraintError):
 
 class RefusedPairError(ConstraintError):
     """Two features of a request exclude each other."""
+
+
+class HeadError(LLMError):
+    """A head's file is damaged, or it was trained for another model."""
+
+
+class UnknownScorerError(HeadError, ValueError):
+    """No head offers a scorer of this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        there = ", ".join(sorted(known)) or "none"
+        super().__init__(f"there is no scorer {name!r}; there are: {there}")
+
+
+class TrainingDataError(LLMError):
+    """Labelled texts are missing, cannot be read, or are all of one kind."""
 
 
 class CancelledGenerationError(LLMError):
