@@ -13,6 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
+NO_EXIT = -1
 EVERYTHING = np.iinfo(np.int32).max  # the window of a sequence that sees all its past
 
 
@@ -36,7 +37,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The rows of one step."""
+    """The rows of one step; with `exit_layer`, from 0, the states after that layer are wanted."""
 
     token_ids: Int64[np.ndarray, " r"]
     positions: Int32[np.ndarray, " r"]
@@ -45,17 +46,20 @@ class Batch:
     sinks: Int32[np.ndarray, " n"]
     windows: Int32[np.ndarray, " n"]
     output_rows: Int32[np.ndarray, " p"]
+    exit_layer: int = NO_EXIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutput:
     """Logits of the wanted rows, in their order, and the hidden states that they come from.
 
-    Both may be overwritten by the next step.
+    `exit_hidden` are the states after the batch's `exit_layer`, through the final norm too, as the
+    head would read them. All may be overwritten by the next step.
     """
 
     logits: Float32[np.ndarray, "p v"]
     hidden: Float32[np.ndarray, "p c"]
+    exit_hidden: Float32[np.ndarray, "p c"] | None = None
 
 
 @runtime_checkable
@@ -81,7 +85,7 @@ class ModelRunner(Protocol):
         ...
 
 
-def batch_of(spans: Sequence[Span]) -> Batch:
+def batch_of(spans: Sequence[Span], exit_layer: int = NO_EXIT) -> Batch:
     """Return the rows of some spans, in their order."""
     lengths = [len(span.token_ids) for span in spans]
     starts = np.zeros(len(spans) + 1, np.int32)
@@ -106,7 +110,21 @@ def batch_of(spans: Sequence[Span]) -> Batch:
         sinks=np.array([span.sinks for span in spans], np.int32),
         windows=np.array([span.window for span in spans], np.int32),
         output_rows=np.array(outputs, np.int32),
+        exit_layer=exit_layer,
     )
+
+
+def checked_exit(exit_layer: int, num_layers: int) -> int | None:
+    """Return after which layer to leave a state; None for none.
+
+    Raises:
+        ValueError: there is no such layer.
+    """
+    if not NO_EXIT <= exit_layer < num_layers:
+        raise ValueError(
+            f"exit_layer must be in [0, {num_layers - 1}], or {NO_EXIT} for none, got {exit_layer}"
+        )
+    return None if exit_layer == NO_EXIT else exit_layer
 
 
 def cache_positions(batch: Batch) -> Int32[np.ndarray, " r"]:

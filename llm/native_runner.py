@@ -1,15 +1,17 @@
 """Steps on the compiled int8 kernels: one call a step, no Python between the layers.
 
 Bits of a row do not depend on the batch, on how a prompt was cut into chunks, or on the number of
-threads (`llm/native/attention.inc` says why). Letters: `r` rows, `p` wanted rows.
+threads (`llm/native/attention.inc` says why). Letters: `r` rows, `p` wanted rows, `c`
+hidden size.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 
-from llm.model_runner import EVERYTHING, Batch, StepOutput, cache_positions
+from llm.model_runner import EVERYTHING, Batch, StepOutput, cache_positions, checked_exit
 from llm.native.interface import (
     BatchStruct,
     LayerStruct,
@@ -21,6 +23,7 @@ from llm.packed_model import PackedLayer, PackedModel
 from llm.paged_cache import PagedCache
 from llm.positional import RotaryTable
 from llm.quantization import QuantizedLinear
+from llm.unembedding import Unembedding
 
 
 class NativeRunner:
@@ -59,6 +62,7 @@ class NativeRunner:
             eps=config.rms_norm_eps,
         )
         self._results = self._new_results(1)  # used again while large enough
+        self._exits: Float32[np.ndarray, "p c"] | None = None  # made when first asked for
 
     @property
     def kernels(self) -> str:
@@ -80,6 +84,11 @@ class NativeRunner:
         """Memory of the weights and of the whole cache."""
         return self._model.nbytes + self._cache.nbytes
 
+    @property
+    def unembedding(self) -> Unembedding:
+        """The rows of the output matrix."""
+        return self._model.unembedding
+
     def copy_blocks(self, copies: Iterable[tuple[int, int]]) -> None:
         """Copy whole blocks of the cache."""
         self._cache.copy(copies)
@@ -89,7 +98,11 @@ class NativeRunner:
         self._team.close()
 
     def forward(self, batch: Batch) -> StepOutput:
-        """Compute the rows of a step; the result is good until the next."""
+        """Compute the rows of a step; the result is good until the next.
+
+        Raises:
+            ValueError: the model has no layer `exit_layer`.
+        """
         wanted = len(batch.output_rows)
         if wanted > len(self._results.logits):
             self._results = self._new_results(wanted)
@@ -98,6 +111,7 @@ class NativeRunner:
         if (batch.windows != EVERYTHING).any():
             sink_cosines, sink_sines = self._rotary.rows(cache_positions(batch))
         logits, hidden = self._results.logits, self._results.hidden
+        exits = self._room_for_exits(batch)
         struct = BatchStruct(
             batch.token_ids.ctypes.data,
             batch.positions.ctypes.data,
@@ -112,15 +126,26 @@ class NativeRunner:
             batch.output_rows.ctypes.data,
             logits.ctypes.data,
             hidden.ctypes.data,
+            None if exits is None else exits.ctypes.data,
             len(batch.token_ids),
             len(batch.sinks),
             batch.block_tables.shape[1],
             wanted,
+            batch.exit_layer,
         )
         self._team.forward(self._struct, struct)
         return StepOutput(
-            logits=logits[:wanted, : self._model.config.vocab_size], hidden=hidden[:wanted]
+            logits=logits[:wanted, : self._model.config.vocab_size],
+            hidden=hidden[:wanted],
+            exit_hidden=None if exits is None else exits[:wanted],
         )
+
+    def _room_for_exits(self, batch: Batch) -> Float32[np.ndarray, "p c"] | None:
+        if checked_exit(batch.exit_layer, len(self._model.layers)) is None:
+            return None
+        if self._exits is None or len(self._exits) < len(batch.output_rows):
+            self._exits = np.zeros_like(self._results.hidden)
+        return self._exits
 
     def _new_results(self, rows: int) -> StepOutput:
         head, hidden = self._model.head.outputs, self._model.config.hidden_size

@@ -13,6 +13,7 @@ from torch import Tensor
 from llm.config import ModelConfig
 from llm.model import DecoderLayer, LlamaModel
 from llm.quantization import GROUP, QuantizedLinear, quantize_linear
+from llm.unembedding import Unembedding
 
 _LANES = 16
 _WIDEST_HEAD = 256
@@ -50,6 +51,13 @@ class PackedModel:
             for linear in (layer.qkv, layer.out, layer.gate_up, layer.down)
         ]
         return self.embedding.nbytes + sum(linear.nbytes for linear in (*linears, self.head))
+
+    @property
+    def unembedding(self) -> Unembedding:
+        """The rows of the output matrix: in half precision where it is the embedding too."""
+        if self.config.tie_word_embeddings:
+            return Unembedding.of_weight(self.embedding)
+        return Unembedding.of_linear(self.head, self.config.vocab_size)
 
 
 def why_not_packed(config: ModelConfig) -> str | None:

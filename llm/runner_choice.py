@@ -29,6 +29,7 @@ from llm.packed_model import PackedModel, pack, why_not_packed
 from llm.paged_cache import BLOCK, PagedCache, block_bytes
 from llm.precision import Determinism, Device, Precision
 from llm.torch_runner import TorchRunner
+from llm.unembedding import Unembedding
 
 _MEASURED_STEPS = 9
 _LEAST_CONTEXTS = 2
@@ -72,13 +73,14 @@ class ComputeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenRunner:
-    """A runner, what it is called, and why it was taken."""
+    """A runner, what it is called, why it was taken, and the rows of the model's output matrix."""
 
     runner: ModelRunner
     fingerprint: str
     threads: int
     determinism: Literal["strict", "fast"]
     reason: str
+    unembedding: Unembedding
 
 
 def choose_runner(
@@ -116,6 +118,7 @@ def choose_runner(
         threads=threads,
         determinism="strict",
         reason=f"int8 on {path}, {threads} threads ({measured})",
+        unembedding=packed.unembedding,
     )
 
 
@@ -146,7 +149,8 @@ def _on_torch(model: LlamaModel, options: ComputeOptions, blocks: int, reason: s
     strict = options.determinism == "strict"
     weight = model.embed_tokens.weight
     cache = PagedCache(model.config, blocks, dtype=weight.dtype, device=str(weight.device))
-    runner: ModelRunner = TorchRunner(model, cache, strict=strict)
+    on_torch = TorchRunner(model, cache, strict=strict)
+    runner: ModelRunner = on_torch
     if strict and not is_batch_invariant(runner):
         runner = RowByRowRunner(runner)
     digest = hashlib.blake2b(digest_size=8)
@@ -158,6 +162,7 @@ def _on_torch(model: LlamaModel, options: ComputeOptions, blocks: int, reason: s
         threads=torch.get_num_threads(),
         determinism="strict" if strict else "fast",
         reason=f"{runner.kernels}, {torch.get_num_threads()} threads ({reason})",
+        unembedding=on_torch.unembedding,
     )
 
 
@@ -248,12 +253,23 @@ class RowByRowRunner:
                 )
             )
             if row in wanted:
-                outputs[row] = StepOutput(logits=output.logits.copy(), hidden=output.hidden.copy())
+                outputs[row] = _copied(output)
         chosen = [outputs[row] for row in batch.output_rows.tolist()]
+        exits = [output.exit_hidden for output in chosen if output.exit_hidden is not None]
         return StepOutput(
             logits=np.concatenate([output.logits for output in chosen]),
             hidden=np.concatenate([output.hidden for output in chosen]),
+            exit_hidden=np.concatenate(exits) if exits else None,
         )
+
+
+def _copied(output: StepOutput) -> StepOutput:
+    exits = output.exit_hidden
+    return StepOutput(
+        logits=output.logits.copy(),
+        hidden=output.hidden.copy(),
+        exit_hidden=None if exits is None else exits.copy(),
+    )
 
 
 def _fastest_threads(

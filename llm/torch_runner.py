@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llm.model import DecoderLayer, LlamaModel
-from llm.model_runner import EVERYTHING, Batch, StepOutput, cache_positions
+from llm.model_runner import EVERYTHING, Batch, StepOutput, cache_positions, checked_exit
 from llm.paged_cache import BLOCK, PagedCache
 from llm.positional import RotaryTable
+from llm.unembedding import Unembedding
 
 _TILE_ROWS = 16
 _TILE_KEYS = 32
@@ -51,13 +52,25 @@ class TorchRunner:
         """Blocks of the cache."""
         return self._cache.num_blocks
 
+    @property
+    def unembedding(self) -> Unembedding:
+        """The rows of the output matrix."""
+        return Unembedding.of_weight(self._model.head_weight)
+
     def copy_blocks(self, copies: Iterable[tuple[int, int]]) -> None:
         """Copy whole blocks of the cache."""
         self._cache.copy(copies)
 
     @torch.inference_mode()
     def forward(self, batch: Batch) -> StepOutput:
-        """Compute the rows of a step."""
+        """Compute the rows of a step.
+
+        Raises:
+            ValueError: the model has no layer `exit_layer`.
+        """
+        exit_layer = checked_exit(batch.exit_layer, len(self._model.layers))
+        outputs = torch.from_numpy(batch.output_rows).long().to(self._device)
+        exit_hidden: np.ndarray | None = None
         spans = list(_spans(batch))
         turns = self._angles(batch.positions)
         sink_turns = turns
@@ -67,9 +80,15 @@ class TorchRunner:
         for index, layer in enumerate(self._model.decoder_layers):
             x = x + self._attention(layer, index, x, batch, spans, (turns, sink_turns))
             x = x + self._mlp(layer, layer.post_attention_layernorm(x))
-        hidden = self._model.norm(x[torch.from_numpy(batch.output_rows).long().to(self._device)])
+            if index == exit_layer:
+                exit_hidden = self._model.norm(x[outputs]).float().cpu().numpy()
+        hidden = self._model.norm(x[outputs])
         logits = self._linear(self._model.head_weight, hidden)
-        return StepOutput(logits=logits.float().cpu().numpy(), hidden=hidden.float().cpu().numpy())
+        return StepOutput(
+            logits=logits.float().cpu().numpy(),
+            hidden=hidden.float().cpu().numpy(),
+            exit_hidden=exit_hidden,
+        )
 
     def _linear(self, weight: Float[Tensor, "o k"], x: Float[Tensor, "r k"]) -> Tensor:
         if not self._strict or not len(x):

@@ -5,7 +5,7 @@
 #pragma once
 #include <cstdint>
 
-#define CAUSERIE_ABI 1
+#define CAUSERIE_ABI 2
 #define CAUSERIE_GROUP 64
 #define CAUSERIE_BLOCK 16
 
@@ -71,10 +71,12 @@ struct CauserieBatch {
   const int32_t* output_rows;    // [outputs]
   float* logits;                 // [outputs, head.outputs]
   float* hidden;                 // [outputs, c]
+  float* exit_hidden;            // [outputs, c]: after layer `exit_layer`, normed; null: not wanted
   int32_t rows;
   int32_t spans;
   int32_t table_width;
   int32_t outputs;
+  int32_t exit_layer;
 };
 
 struct CauserieTeam;

@@ -70,10 +70,12 @@ class BatchStruct(Structure):
         ("output_rows", c_void_p),
         ("logits", c_void_p),
         ("hidden", c_void_p),
+        ("exit_hidden", c_void_p),
         ("rows", c_int32),
         ("spans", c_int32),
         ("table_width", c_int32),
         ("outputs", c_int32),
+        ("exit_layer", c_int32),
     )
 
 

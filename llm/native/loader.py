@@ -9,7 +9,7 @@ import importlib.machinery
 from functools import cache
 from pathlib import Path
 
-ABI = 1
+ABI = 2
 _NAME = "_kernels"
 
 

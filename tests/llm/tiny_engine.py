@@ -34,6 +34,7 @@ def serve(
         threads=chosen.threads,
         determinism=chosen.determinism,
         reason=chosen.reason,
+        unembedding=chosen.unembedding,
     )
     return ServedModel(
         name="tiny",
