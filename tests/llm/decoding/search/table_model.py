@@ -33,7 +33,7 @@ class TableModel:
     def row(self, prefix: Prefix) -> np.ndarray:
         """Return the log-probabilities of all tokens, which sum to one."""
         logits = self.sharpness * np.random.default_rng([self.seed, *prefix]).normal(size=self.size)
-        return logits - np.logaddexp.reduce(logits)
+        return np.asarray(logits - np.logaddexp.reduce(logits))
 
     def accepts(self, prefix: Prefix) -> bool:
         """Whether a text may end here."""
@@ -96,4 +96,4 @@ class TableModel:
 
 def worth(log_prob: float, num_tokens: int, length_penalty: float) -> float:
     """Return the score of a finished text, by the formula of the paper."""
-    return log_prob / ((5 + num_tokens) ** length_penalty / 6**length_penalty)
+    return float(log_prob / ((5 + num_tokens) ** length_penalty / 6**length_penalty))
