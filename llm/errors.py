@@ -21,6 +21,10 @@ LLMError
 ├── HeadError                a small head that steers the decoder and cannot be used
 │   └── UnknownScorerError       no head offers a scorer of this name; a ValueError too
 ├── TrainingDataError        labelled texts that nothing can be learnt from
+├── WatermarkError           a mark that cannot be made or looked for
+│   ├── WatermarkKeysError       the keys are missing, damaged or readable by others
+│   ├── UnknownWatermarkKeyError no key of this name; a ValueError too
+│   └── UndecidableTextError     cannot tell: too short, or not what the mark was made on
 └── CancelledGenerationError the caller gave up before the end
 """
 
@@ -159,6 +163,22 @@ class UnknownScorerError(HeadError, ValueError):
 
 class TrainingDataError(LLMError):
     """Labelled texts are missing, cannot be read, or are all of one kind."""
+
+
+class WatermarkError(LLMError):
+    """A mark cannot be made or looked for."""
+
+
+class WatermarkKeysError(WatermarkError):
+    """The watermark keys are missing, damaged, or others can read them."""
+
+
+class UnknownWatermarkKeyError(WatermarkError, ValueError):
+    """No watermark key has this name."""
+
+
+class UndecidableTextError(WatermarkError, ValueError):
+    """Whether a text is marked cannot be told, and why; no number would mean anything."""
 
 
 class CancelledGenerationError(LLMError):

@@ -1,0 +1,1 @@
+"""Marks that make a text recognisable to whoever holds a key, and what they prove."""

@@ -1,0 +1,186 @@
+"""Tournament sampling (SynthID-Text, Nature 634, 818-823): layers of keyed bits, each a contest.
+
+A token has `depth` bits g_l(v), all from one word of (context, v, key). In each layer `leaves`
+candidates meet and one with a 1 wins if there is any, which changes p_v by a factor that depends
+on the mass of the ones: for two leaves p_v (1 + g_v - sum_u p_u g_u). Over keys p is unchanged; the
+bits of the drawn token are 1 more often than not. Letters: `k` sub-keys, `n` tokens,
+`v` candidates.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64, Int64, Shaped, UInt32, UInt64
+
+from llm.decoding.phases import Survivors
+from llm.philox import Purpose, philox
+from llm.watermark.contexts import Contexts, Seeding, context_seeds, first_occurrences
+from llm.watermark.kgw import probs_of
+from llm.watermark.null_laws import BinomialLaw, Law, WeightedBitsLaw
+from llm.watermark.prf import SubKey, sub_key, words_of
+from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, scores_of
+
+MAX_DEPTH = 30
+MAX_LEAVES = 16
+_NUM_SAMPLED_KEYS = 8
+
+Statistic = Literal["mean", "weighted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthID:
+    """A tournament of `depth` layers between `leaves` candidates each.
+
+    A detector adds the bits up: with equal weights ("mean", exact), or with weights that fall from
+    10 to 1 over the layers ("weighted"), since later layers have less left to decide.
+    """
+
+    depth: int = MAX_DEPTH
+    leaves: int = 2
+    statistic: Statistic = "weighted"
+    seeding: Seeding = field(default_factory=Seeding)
+    num_sub_keys: int = 1
+
+    def __post_init__(self) -> None:
+        check_num_sub_keys(self.num_sub_keys)
+        if not 1 <= self.depth <= MAX_DEPTH:
+            raise ValueError(f"depth must be in [1, {MAX_DEPTH}], got {self.depth}")
+        if not 2 <= self.leaves <= MAX_LEAVES:
+            raise ValueError(f"leaves must be in [2, {MAX_LEAVES}], got {self.leaves}")
+        if self.statistic not in ("mean", "weighted"):
+            raise ValueError(f"the statistic is 'mean' or 'weighted', got {self.statistic!r}")
+        if self.seeding.kind == "self":
+            raise ValueError(
+                "a tournament needs one context for all candidates; take the seeding 'window' or"
+                " 'min'"
+            )
+
+    @property
+    def label(self) -> str:
+        """See `Scheme`."""
+        return f"synthid-{self.seeding.label}"
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """What each layer's bit counts; they sum to `depth`."""
+        if self.statistic == "mean":
+            return (1.0,) * self.depth
+        falling = np.linspace(10.0, 1.0, self.depth)
+        return tuple((falling * (self.depth / falling.sum())).tolist())
+
+    @property
+    def law(self) -> Law:
+        """See `Scheme`."""
+        if self.statistic == "mean":
+            return BinomialLaw(chance=0.5, trials=self.depth)
+        return WeightedBitsLaw(weights=self.weights)
+
+    def start(self, secret: bytes, *, seed: int, stream: int = 0) -> "TournamentMark":
+        """See `Scheme`; all streams of a request have the same bits."""
+        del stream
+        key = sub_key(secret, self.label, seed % self.num_sub_keys)
+        return TournamentMark(self, key, Contexts(self.seeding, key))
+
+    def bits(
+        self, token_ids: Int64[np.ndarray, " n"], keys: UInt64[np.ndarray, "k 6"]
+    ) -> UInt32[np.ndarray, "k n"]:
+        """Return the word of bits of each token that has a context, the first layer lowest."""
+        seeds = context_seeds(token_ids, self.seeding, keys)
+        return words_of(token_ids[self.seeding.num_previous :], seeds)
+
+    def score(self, token_ids: Int64[np.ndarray, " n"], keys: UInt64[np.ndarray, "k 6"]) -> Scores:
+        """See `Scheme`."""
+        seeds = context_seeds(token_ids, self.seeding, keys)
+        words = words_of(token_ids[self.seeding.num_previous :], seeds)
+        return scores_of(self.value_of(words), seeds, first_occurrences(seeds), len(token_ids))
+
+    def value_of(self, words: UInt32[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+        """Return the weighted sum of the bits of each word."""
+        if self.statistic == "mean":
+            used = words & np.uint32((1 << self.depth) - 1)
+            return np.bitwise_count(used).astype(np.float64)
+        value = np.zeros(words.shape)
+        for layer, weight in enumerate(self.weights):
+            value += weight * (words >> np.uint32(layer) & np.uint32(1))
+        return value
+
+    def expect(self, probs: Float64[np.ndarray, " v"], *, seed: int = 0) -> Expectation:
+        """Return the moments averaged over a few random keys."""
+        words = np.stack([_random_words(len(probs), seed, i) for i in range(_NUM_SAMPLED_KEYS)])
+        values = self.value_of(words)
+        if len(probs) < 2:
+            return Expectation(mean=self.law.mean, variance=self.law.variance)
+        marked = tournament(np.broadcast_to(probs, words.shape), words, self.depth, self.leaves)
+        means = (marked * values).sum(axis=1)
+        squares = (marked * values**2).sum(axis=1)
+        mean = float(means.mean())
+        return Expectation(mean=mean, variance=max(float(squares.mean()) - mean**2, 0.0))
+
+
+class TournamentMark:
+    """The bits of one branch."""
+
+    __slots__ = ("_contexts", "_key", "_scheme")
+
+    def __init__(self, scheme: SynthID, key: SubKey, contexts: Contexts) -> None:
+        self._scheme = scheme
+        self._key = key
+        self._contexts = contexts
+
+    def reweight(self, survivors: Survivors) -> Survivors:
+        """See `Mark`; without a fresh context or a choice nothing changes."""
+        if len(survivors.token_ids) == 1 or not self._contexts.is_fresh():
+            return survivors
+        words = words_of(survivors.token_ids, np.array(self._contexts.seed(), np.uint64))
+        marked = tournament(probs_of(survivors), words, self._scheme.depth, self._scheme.leaves)
+        with np.errstate(divide="ignore"):
+            return Survivors(token_ids=survivors.token_ids, log_probs=np.log(marked))
+
+    def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
+        """Leave the noise: this mark is in the weights."""
+
+    def take(self, token: int) -> None:
+        """See `Mark`."""
+        self._contexts.take(token)
+
+    def fork(self, stream: int) -> "TournamentMark":
+        """See `Mark`."""
+        del stream
+        return TournamentMark(self._scheme, self._key, self._contexts.fork(self._key))
+
+
+def tournament(
+    probs: Shaped[np.ndarray, "... v"],
+    words: UInt32[np.ndarray, "... v"],
+    depth: int,
+    leaves: int = 2,
+) -> Float64[np.ndarray, "... v"]:
+    """Return the probabilities of the winners of all layers; `probs` sum to 1."""
+    p = probs.astype(np.float64)
+    layers = np.arange(depth, dtype=np.uint32).reshape(depth, *(1,) * words.ndim)
+    bits = (words >> layers & np.uint32(1)).astype(np.float64)
+    for ones in bits:
+        mass = np.minimum((p * ones).sum(axis=-1, keepdims=True), 1.0)
+        if leaves == 2:
+            p *= ones + (1 - mass)
+        else:
+            p *= np.where(ones > 0, _share_of_ones(mass, leaves), (1 - mass) ** (leaves - 1))
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def _share_of_ones(mass: Float64[np.ndarray, "... 1"], leaves: int) -> Float64[np.ndarray, "... 1"]:
+    """Return (1 - (1 - m)^N) / m, which is N at m = 0, without dividing."""
+    share = np.zeros_like(mass)
+    for power in range(leaves):
+        share += (1 - mass) ** power
+    return share
+
+
+def _random_words(num: int, seed: int, number: int) -> UInt32[np.ndarray, " n"]:
+    counters = np.zeros((math.ceil(num / 4), 4), np.uint32)
+    counters[:, 0] = np.arange(len(counters))
+    counters[:, 1] = number
+    counters[:, 3] = Purpose.WATERMARK
+    return philox(counters, (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF)).reshape(-1)[:num]
