@@ -27,7 +27,7 @@ from llm.unembedding import Unembedding
 
 Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 
-_MASSLESS = 32.0  # e^-32 of the most probable token's mass counts as none
+_MASSLESS = 24.0  # what is less probable than e^-24 of the peak counts for nothing: 2e-6 at most
 _TRIED = (128, 4096)  # tokens that are sorted before all are
 
 
