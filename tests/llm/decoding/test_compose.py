@@ -83,12 +83,15 @@ class Case:
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
-    e = np.exp(z - z.max())
-    return e / e.sum()
+    shares: np.ndarray = np.exp(z - z.max())
+    shares /= shares.sum()
+    return shares
 
 
 def log_softmax(z: np.ndarray) -> np.ndarray:
-    return z - z.max() - math.log(np.exp(z - z.max()).sum())
+    found: np.ndarray = z - z.max()
+    found -= math.log(np.exp(found).sum())
+    return found
 
 
 def nucleus(z: np.ndarray, top_p: float) -> set[int]:
@@ -98,8 +101,9 @@ def nucleus(z: np.ndarray, top_p: float) -> set[int]:
 
 
 def same(got: np.ndarray, wanted: np.ndarray) -> bool:
-    """As distributions: up to a constant of the row."""
-    return bool(np.abs(softmax(got.astype(np.float64)) - softmax(wanted)).max() < 1e-6)
+    """As distributions, up to a constant of the row and the last bits of a logit in float32."""
+    size = max(1.0, np.abs(wanted[np.isfinite(wanted)]).max())
+    return bool(np.abs(softmax(got.astype(np.float64)) - softmax(wanted)).max() < 1e-6 * size)
 
 
 @given(SEEDS, st.floats(0, 3), st.floats(1e-6, 1))
@@ -348,7 +352,7 @@ def test_the_lowest_of_the_nucleus_is_that_of_the_definition(
         (lambda case: case.exit_contrast(math.nan), "weight of a contrast"),
         (lambda case: case.exit_contrast(head=0.0), "head of a contrast .* got 0.0"),
         (lambda case: case.exit_contrast(head=1.1), "head of a contrast"),
-        (lambda case: ContextAware(-1.0), "context_faithfulness .* got -1.0"),
+        (lambda _: ContextAware(-1.0), "context_faithfulness .* got -1.0"),
         (lambda case: case.experts(math.inf), "weight of experts"),
         (lambda case: case.experts(top_p=0.0), "top_p of experts"),
     ],
