@@ -19,7 +19,7 @@ from llm.errors import ConstraintConflictError
 def _latest_ends(tokens: Sequence[int], least: int, most: int) -> dict[tuple[int, ...], int]:
     """Return for each n-gram followed by a token where it ends, the last time that it occurs."""
     ends: dict[tuple[int, ...], int] = {}
-    for n in range(least, most + 1):
+    for n in range(least, min(most, len(tokens) - 1) + 1):
         shifted = [tokens[i : len(tokens) - n + i] for i in range(n)]
         ends.update(zip(zip(*shifted, strict=True), range(n, len(tokens)), strict=True))
     return ends
