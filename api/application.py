@@ -16,14 +16,14 @@ from api.settings import Settings
 from dialog.reply import EvidenceFound, Reply, TurnRequest
 from dialog.session import SessionStore
 from index.store import CollectionStore
-from llm.chat import ChatModel, TextDelta
+from llm.chat import ChatModel, TextDelta, ToolCallDelta
 from llm.engine_statistics import EngineState, EngineStatistics
 from rag.embedder import Embedder
 from rag.ingest import Ingestor
 
 logger = logging.getLogger(__name__)
 
-TurnPart = EvidenceFound | TextDelta | Reply
+TurnPart = EvidenceFound | TextDelta | ToolCallDelta | Reply
 
 
 class Agent(Protocol):

@@ -6,108 +6,34 @@ chunk, where each kind of client finds it.
 
 import secrets
 import time
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from pydantic import BaseModel
-
-from dialog.reply import Reply, Timings
-from llm.chat import FinishReason, Usage
-from rag.citations import Citation
+from api.reply_model import ExtensionModel
+from api.token_logprobs import logprobs_of
+from dialog.reply import Alternative, Reply
+from llm.chat import FinishReason, TextDelta, TokenLogProb, ToolCall, ToolCallDelta, Usage
 from rag.document import Passage
 
 Json = dict[str, Any]
 
 
-class CitationModel(BaseModel):
-    """The source behind a mark `[id]`; offsets are bytes of the document's UTF-8 text."""
-
-    id: int
-    collection: str
-    document_id: str
-    title: str
-    uri: str
-    start: int
-    end: int
-    quote: str
-    score: float
-    text_sha256: str
-
-    @classmethod
-    def from_citation(cls, citation: Citation) -> Self:
-        """Return what is shown of a citation."""
-        return cls(
-            id=citation.id,
-            collection=citation.collection,
-            document_id=citation.document_id,
-            title=citation.title,
-            uri=citation.uri,
-            start=citation.start,
-            end=citation.end,
-            quote=citation.quote,
-            score=citation.score,
-            text_sha256=citation.text_sha256,
-        )
-
-
-class TimingsModel(BaseModel):
-    """Seconds of the parts of a turn, and how fast tokens came."""
-
-    retrieval_s: float
-    prefill_s: float
-    decode_s: float
-    total_s: float
-    tokens_per_s: float
-
-    @classmethod
-    def from_timings(cls, timings: Timings, usage: Usage) -> Self:
-        """Return what is shown of a turn's timings."""
-        num_tokens = timings.decoded_tokens or usage.completion_tokens
-        speed = num_tokens / timings.decode_s if timings.decode_s > 0 else 0.0
-        return cls(
-            retrieval_s=round(timings.retrieval_s, 4),
-            prefill_s=round(timings.prefill_s, 4),
-            decode_s=round(timings.decode_s, 4),
-            total_s=round(timings.total_s, 4),
-            tokens_per_s=round(speed, 2),
-        )
-
-
-class ExtensionModel(BaseModel):
-    """What an answer says beyond the OpenAI API; `finish_reason` is the reply's own word for it."""
-
-    citations: list[CitationModel]
-    abstained: bool
-    dropped_turns: int
-    left_window: int
-    finish_reason: FinishReason
-    notes: list[str]
-    conversation: str | None
-    seed: int
-    timings: TimingsModel
-
-    @classmethod
-    def from_reply(cls, reply: Reply, *, has_citations: bool) -> Self:
-        """Return what is shown of a reply; without its citations if nobody wants them."""
-        citations = reply.citations if has_citations else ()
-        return cls(
-            citations=[CitationModel.from_citation(c) for c in citations],
-            abstained=reply.abstained,
-            dropped_turns=reply.dropped_turns,
-            left_window=reply.left_window,
-            finish_reason=reply.finish_reason,
-            notes=list(reply.notes),
-            conversation=reply.conversation_id,
-            seed=reply.seed,
-            timings=TimingsModel.from_timings(reply.timings, reply.usage),
-        )
-
-
 class AnswerWriter:
-    """Writes one answer; everything it writes has the same id, time, model and fingerprint."""
+    """Writes one answer; everything it writes has the same id, time, model and fingerprint.
+
+    `num_choices` answers were asked for, with the log-probabilities of their tokens if
+    `has_logprobs`.
+    """
 
     def __init__(
-        self, *, model: str, fingerprint: str, includes_usage: bool, has_citations: bool
+        self,
+        *,
+        model: str,
+        fingerprint: str,
+        includes_usage: bool,
+        has_citations: bool,
+        num_choices: int = 1,
+        has_logprobs: bool = False,
     ) -> None:
         self._head: Json = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
@@ -117,6 +43,8 @@ class AnswerWriter:
         }
         self._includes_usage = includes_usage
         self._has_citations = has_citations
+        self._num_choices = num_choices
+        self._has_logprobs = has_logprobs
 
     def completion(self, reply: Reply) -> Json:
         """Return the whole answer as one object."""
@@ -125,38 +53,57 @@ class AnswerWriter:
             "object": "chat.completion",
             "choices": [
                 {
-                    "index": 0,
+                    "index": index,
                     "message": {
                         "role": "assistant",
-                        "content": reply.text,
+                        **_said(choice),
                         "refusal": None,
-                        "causerie": self._extension(reply),
+                        "causerie": self._own(choice),
                     },
-                    "logprobs": None,
-                    "finish_reason": _wire_reason(reply.finish_reason),
+                    "logprobs": self._logprobs(choice.log_probs),
+                    "finish_reason": _wire_reason(choice),
                 }
+                for index, choice in enumerate(self._choices(reply))
             ],
             "usage": _usage(reply.usage),
         }
 
-    def role_chunk(self) -> Json:
-        """Return the chunk that begins a stream."""
-        return self._chunk({"role": "assistant", "content": ""})
+    def role_chunks(self) -> Iterator[Json]:
+        """Yield the chunks that begin a stream, one a choice."""
+        for index in range(self._num_choices):
+            yield self._chunk({"role": "assistant", "content": ""}, index=index)
 
     def evidence_chunk(self, passages: Sequence[Passage]) -> Json:
         """Return the chunk that shows, before any text, what the answer may draw on."""
         return {**self._chunk({}), "causerie": {"evidence": [_evidence(p) for p in passages]}}
 
-    def text_chunk(self, text: str) -> Json:
-        """Return a chunk with the next piece of text."""
-        return self._chunk({"content": text})
+    def text_chunk(self, delta: TextDelta) -> Json:
+        """Return a chunk with the next piece of text, and of its tokens."""
+        logprobs = self._logprobs(delta.log_probs) if delta.log_probs else None
+        return self._chunk({"content": delta.text}, index=delta.choice, logprobs=logprobs)
 
-    def finish_chunk(self, reply: Reply) -> Json:
-        """Return the chunk that ends the text and says what it rests on."""
-        extension = self._extension(reply)
-        reason = _wire_reason(reply.finish_reason)
-        chunk = self._chunk({"causerie": extension}, finish_reason=reason)
-        return {**chunk, "causerie": extension}
+    def call_chunk(self, delta: ToolCallDelta) -> Json:
+        """Return a chunk with the next piece of a call."""
+        call: Json = {"index": delta.call, "function": {"arguments": delta.arguments}}
+        if delta.id:
+            call = {
+                "index": delta.call,
+                "id": delta.id,
+                "type": "function",
+                "function": {"name": delta.name, "arguments": delta.arguments},
+            }
+        return self._chunk({"tool_calls": [call]}, index=delta.choice)
+
+    def finish_chunks(self, reply: Reply) -> Iterator[Json]:
+        """Yield the chunks that end the choices; the last one says what the answer rests on."""
+        choices = self._choices(reply)
+        for index, choice in enumerate(choices):
+            chunk = self._chunk(
+                {"causerie": self._own(choice)}, index=index, finish_reason=_wire_reason(choice)
+            )
+            if index == len(choices) - 1:
+                chunk = {**chunk, "causerie": self._own(reply)}
+            yield chunk
 
     def usage_chunk(self, reply: Reply) -> Json | None:
         """Return the chunk with the usage, if the request asked for one."""
@@ -164,25 +111,63 @@ class AnswerWriter:
             return None
         return {**self._chunk({}), "choices": [], "usage": _usage(reply.usage)}
 
-    def _chunk(self, delta: Json, *, finish_reason: str | None = None) -> Json:
+    def _choices(self, reply: Reply) -> list[Reply | Alternative]:
+        """Return as many answers as were asked for; what a search found besides is no choice."""
+        others = reply.alternatives if self._num_choices > 1 else ()
+        return [reply, *others]
+
+    def _chunk(
+        self,
+        delta: Json,
+        *,
+        index: int = 0,
+        logprobs: Json | None = None,
+        finish_reason: str | None = None,
+    ) -> Json:
         chunk: Json = {
             **self._head,
             "object": "chat.completion.chunk",
             "choices": [
-                {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+                {
+                    "index": index,
+                    "delta": delta,
+                    "logprobs": logprobs,
+                    "finish_reason": finish_reason,
+                }
             ],
         }
         if self._includes_usage:
             chunk["usage"] = None
         return chunk
 
-    def _extension(self, reply: Reply) -> Json:
-        extension = ExtensionModel.from_reply(reply, has_citations=self._has_citations)
-        return extension.model_dump(mode="json")
+    def _logprobs(self, tokens: Sequence[TokenLogProb]) -> Json | None:
+        return logprobs_of(tokens) if self._has_logprobs else None
+
+    def _own(self, choice: Reply | Alternative) -> Json:
+        """Return what is ours of a choice: all of the first, of others what differs."""
+        if isinstance(choice, Alternative):
+            return {"finish_reason": choice.finish_reason, "seed": choice.seed}
+        return ExtensionModel.from_reply(choice, has_citations=self._has_citations).to_wire()
 
 
-def _wire_reason(reason: FinishReason) -> str:
+def _said(choice: Reply | Alternative) -> Json:
+    """Return the words and calls of a message; no content is how a call alone is told."""
+    if not choice.tool_calls:
+        return {"content": choice.text}
+    calls = [_call(call) for call in choice.tool_calls]
+    return {"content": choice.text or None, "tool_calls": calls}
+
+
+def _call(call: ToolCall) -> Json:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _wire_reason(choice: Reply | Alternative) -> str:
     """Return the word of the OpenAI API, whose clients refuse any other."""
+    reason: FinishReason = choice.finish_reason
+    if choice.tool_calls and reason == "stop":
+        return "tool_calls"
     return "length" if reason == "deadline" else reason
 
 

@@ -4,106 +4,27 @@ Fields of the OpenAI API that have no effect are accepted and listed in `docs/ap
 would change the answer and cannot be honoured are refused with the remedy.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, JsonValue
 
-from api.error_table import RequestError, caller_mistakes, shown
+from api.chat_message import NO_AUDIO, ChatMessage, NoFunctions
+from api.decode_request import DecodeExtension, DryModel, MirostatModel, PredictionModel
+from api.error_table import RequestError, caller_mistakes
+from api.form_request import GrammarRequest, ResponseFormat
+from api.request_model import RequestModel, Stop, only
+from api.tool_request import ToolChoice, Tools, to_tool_use
 from dialog.reply import TurnRequest
-from llm.chat import Message, Role
-from llm.sampling_params import SamplingParams
+from llm.decoding.grammar_spec import MAX_WHITESPACE, GrammarSpec
+from llm.sampling_params import LogProbsMode, SamplingParams
+from llm.tool_prompt import ToolUse
 
-
-class RequestModel(BaseModel):
-    """A body that is taken literally: unknown parameters are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*")
-    @classmethod
-    def _check_unicode(cls, value: object) -> object:
-        """Refuse halves of surrogate pairs: JSON can write them, UTF-8 cannot."""
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and not _is_unicode(text):
-                raise PydanticCustomError(
-                    "string_unicode", "it holds half a surrogate pair, which is not text"
-                )
-        return value
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _only(*allowed: object, remedy: str) -> BeforeValidator:
-    """Accept the values that ask for nothing, refuse all others."""
-
-    def check(value: object, info: ValidationInfo) -> object:
-        if value is None or value in allowed:
-            return value
-        raise PydanticCustomError(
-            "unsupported_value",
-            "{sentence}",
-            {"sentence": f"{info.field_name} {shown(value)} is not supported: {remedy}"},
-        )
-
-    return BeforeValidator(check)
-
-
-def _joined(content: object) -> object:
-    """Turn a list of text parts into one string."""
-    if not isinstance(content, list):
-        return content
-    texts = []
-    for part in content:
-        if not (
-            isinstance(part, dict)
-            and part.get("type") == "text"
-            and part.keys() <= {"type", "text"}
-        ) or not isinstance(part.get("text"), str):
-            raise PydanticCustomError(
-                "unsupported_content",
-                "{sentence}",
-                {
-                    "sentence": f"content part {shown(part)} is not supported: send text, as a"
-                    ' string or as parts {"type": "text", "text": "…"}'
-                },
-            )
-        texts.append(part["text"])
-    return "".join(texts)
-
-
-def _listed(stop: object) -> object:
-    """Turn one stop string into a list of one."""
-    return [stop] if isinstance(stop, str) else stop
-
-
-Content = Annotated[
-    str,
-    BeforeValidator(_joined),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]}),
-]
-Stop = Annotated[
-    list[str],
-    BeforeValidator(_listed),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-    ),
-]
+_CUTS = frozenset(
+    {"mirostat", "top_k", "top_p", "min_p", "typical_p"}
+    | {"epsilon_cutoff", "eta_cutoff", "top_n_sigma"}
+)
 # Parameters of ours that have the same name in `SamplingParams`.
 _SAMPLING_EXTENSIONS = (
     "top_k",
@@ -111,34 +32,21 @@ _SAMPLING_EXTENSIONS = (
     "repetition_penalty",
     "typical_p",
     "min_tokens",
+    "epsilon_cutoff",
+    "eta_cutoff",
+    "top_n_sigma",
+    "mirostat",
+    "dry",
+    "repetition_scope",
+    "allowed_token_ids",
+    "banned_token_ids",
+    "allowed_strings",
     "banned_strings",
     "stop_regex",
+    "logprobs_mode",
     "overflow",
     "timeout_s",
 )
-_NO_TOOLS = "leave it out; this model calls no tools"
-_NO_LOGPROBS = "leave it out; log-probabilities are not returned"
-_NO_AUDIO = "leave it out; this model speaks and hears text only"
-NoTools = Annotated[JsonValue, _only([], "none", "auto", remedy=_NO_TOOLS)]
-
-
-class ChatMessage(RequestModel):
-    """One message; the fields after `content` are what clients send back of our own answers."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Content
-    name: str | None = None
-    refusal: str | None = None
-    annotations: JsonValue = None
-    causerie: JsonValue = None
-    tool_calls: NoTools = None
-    function_call: NoTools = None
-    audio: Annotated[JsonValue, _only(remedy=_NO_AUDIO)] = None
-
-    def to_message(self) -> Message:
-        """Return the message as the model's template knows it."""
-        role: Role = "system" if self.role == "developer" else self.role
-        return Message(role=role, content=self.content)
 
 
 class StreamOptions(RequestModel):
@@ -148,7 +56,7 @@ class StreamOptions(RequestModel):
     include_obfuscation: bool | None = None
 
 
-class Extension(RequestModel):
+class Extension(DecodeExtension):
     """Everything of ours, in one object, so that strict clients do not break."""
 
     collection: str | None = None
@@ -159,8 +67,20 @@ class Extension(RequestModel):
     repetition_penalty: float | None = None
     typical_p: float | None = None
     min_tokens: int | None = None
+    epsilon_cutoff: float | None = None
+    eta_cutoff: float | None = None
+    top_n_sigma: float | None = None
+    mirostat: MirostatModel | None = None
+    dry: DryModel | None = None
+    repetition_scope: Literal["all", "output"] | None = None
+    allowed_token_ids: list[int] | None = None
+    banned_token_ids: list[int] | None = None
+    allowed_strings: list[str] | None = None
     banned_strings: list[str] | None = None
     stop_regex: list[str] | None = None
+    logprobs_mode: LogProbsMode | None = None
+    grammar: GrammarRequest | None = None
+    whitespace: Annotated[int, Field(ge=0, le=MAX_WHITESPACE)] | None = None
     overflow: Literal["error", "roll"] | None = None
     timeout_s: float | None = None
 
@@ -183,28 +103,27 @@ class ChatCompletionRequest(RequestModel):
     stream_options: StreamOptions | None = None
     causerie: Extension | None = None
 
+    n: int | None = None
+    tools: Tools | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    prediction: PredictionModel | None = None
+
     # Values that would change the answer and cannot be honoured.
-    n: Annotated[JsonValue, _only(1, remedy="ask once per answer")] = None
-    tools: NoTools = None
-    tool_choice: NoTools = None
-    functions: NoTools = None
-    function_call: NoTools = None
-    response_format: Annotated[
-        JsonValue, _only({"type": "text"}, remedy="leave it out; answers are plain text")
-    ] = None
-    logprobs: Annotated[JsonValue, _only(False, remedy=_NO_LOGPROBS)] = None
-    top_logprobs: Annotated[JsonValue, _only(0, remedy=_NO_LOGPROBS)] = None
-    modalities: Annotated[JsonValue, _only(["text"], remedy=_NO_AUDIO)] = None
-    audio: Annotated[JsonValue, _only(remedy=_NO_AUDIO)] = None
-    moderation: Annotated[JsonValue, _only(remedy="leave it out; nothing is moderated")] = None
+    functions: NoFunctions = None
+    function_call: NoFunctions = None
+    modalities: Annotated[JsonValue, only(["text"], remedy=NO_AUDIO)] = None
+    audio: Annotated[JsonValue, only(remedy=NO_AUDIO)] = None
+    moderation: Annotated[JsonValue, only(remedy="leave it out; nothing is moderated")] = None
     web_search_options: Annotated[
-        JsonValue, _only(remedy="leave it out; causerie.collection names what is searched")
+        JsonValue, only(remedy="leave it out; causerie.collection names what is searched")
     ] = None
 
     # Fields without an effect here.
     metadata: JsonValue = None
-    parallel_tool_calls: bool | None = None
-    prediction: JsonValue = None
     prompt_cache_key: str | None = None
     prompt_cache_options: JsonValue = None
     prompt_cache_retention: str | None = None
@@ -232,28 +151,85 @@ class ChatCompletionRequest(RequestModel):
             RequestError: a value is out of its range.
         """
         self._check_pairs()
-        given = self._sampling()
-        limit = self.max_completion_tokens if self.max_tokens is None else self.max_tokens
-        for name, value in given.items():
-            # One at a time, so that the error names the parameter at fault.
-            prefix = "causerie." if name in Extension.model_fields else ""
-            with caller_mistakes(f"{prefix}{name}", prefix=prefix):
-                SamplingParams(**{name: value} if value is not None else {})
-        with caller_mistakes("max_tokens"):
-            params = SamplingParams(
-                **{name: value for name, value in given.items() if value is not None},
-                max_tokens=max_tokens if limit is None else limit,
-            )
+        params = self._params(max_tokens)
+        tools = self._tools()
         with caller_mistakes("messages"):
             return TurnRequest(
                 messages=tuple(message.to_message() for message in self.messages),
                 params=params,
+                spec=replace(
+                    self.extension.to_spec(prediction=self.prediction, num_choices=self.n),
+                    grammar=self._grammar(tools),
+                ),
+                tools=tools,
+                evidence_form=None
+                if self.extension.grammar is None
+                else self.extension.grammar.evidence_form,
                 collection=self.extension.collection,
                 conversation_id=self.extension.conversation,
                 owner=owner,
             )
 
-    def _sampling(self) -> dict[str, Any]:
+    @property
+    def has_form(self) -> bool:
+        """Whether a parameter asks for a form of the answer."""
+        is_typed = self.response_format is not None and self.response_format.type != "text"
+        return is_typed or bool(self.tools) or self.extension.grammar is not None
+
+    @property
+    def grammar_param(self) -> str:
+        """Which parameter asks for a form of the answer."""
+        if self.extension.grammar is not None:
+            return "causerie.grammar"
+        return "tools" if self.tools and self.tool_choice != "none" else "response_format"
+
+    def _tools(self) -> ToolUse | None:
+        return to_tool_use(
+            self.tools,
+            self.tool_choice,
+            is_parallel=self.parallel_tool_calls is not False,
+            max_whitespace=self.extension.whitespace or 0,
+        )
+
+    def _grammar(self, tools: ToolUse | None) -> GrammarSpec | None:
+        """Return the form of the answer; only one parameter may ask for one."""
+        whitespace = self.extension.whitespace or 0
+        asked: dict[str, GrammarSpec | None] = {}
+        if self.response_format is not None and self.response_format.type != "text":
+            asked["response_format"] = None
+        if self.extension.grammar is not None:
+            asked["causerie.grammar"] = None
+        if tools is not None:
+            asked["tools"] = None
+        if len(asked) > 1:
+            first, second, *_ = asked
+            raise _refused_pair(
+                first, second, "each gives the answer a form; send one, or 'tool_choice': 'none'"
+            )
+        if tools is not None:
+            return tools.grammar(max_whitespace=whitespace)
+        if self.extension.grammar is not None:
+            return self.extension.grammar.grammar(max_whitespace=whitespace)
+        if self.response_format is not None:
+            return self.response_format.grammar(max_whitespace=whitespace)
+        return None
+
+    def _params(self, max_tokens: int) -> SamplingParams:
+        """Return how tokens are drawn; an error names the parameter at fault."""
+        given = {name: value for name, value in self._sampling().items() if value is not None}
+        for name, value in given.items():
+            # One at a time, so that the error names the parameter at fault.
+            prefix = "causerie." if name in Extension.model_fields else ""
+            with caller_mistakes(f"{prefix}{name}", prefix=prefix):
+                given[name] = value.to_value() if hasattr(value, "to_value") else value
+                SamplingParams(**{name: given[name]})
+        with caller_mistakes("causerie.mirostat", prefix="causerie."):  # the only pair of cuts
+            SamplingParams(**{name: value for name, value in given.items() if name in _CUTS})
+        limit = self.max_completion_tokens if self.max_tokens is None else self.max_tokens
+        with caller_mistakes("max_tokens"):
+            return SamplingParams(**given, max_tokens=max_tokens if limit is None else limit)
+
+    def _sampling(self) -> Mapping[str, Any]:
         """Return what was sent of the parameters that `SamplingParams` has, None where nothing."""
         ours = {name: getattr(self.extension, name) for name in _SAMPLING_EXTENSIONS}
         given: dict[str, Any] = {
@@ -264,6 +240,8 @@ class ChatCompletionRequest(RequestModel):
             "frequency_penalty": self.frequency_penalty,
             "presence_penalty": self.presence_penalty,
             "logit_bias": None if self.logit_bias is None else sorted(self.logit_bias.items()),
+            "logprobs": self.logprobs,
+            "top_logprobs": self.top_logprobs,
             **ours,
         }
         return {
@@ -287,3 +265,23 @@ class ChatCompletionRequest(RequestModel):
                 param="max_completion_tokens",
                 code="invalid_value",
             )
+        if self.top_logprobs and not self.logprobs:
+            raise RequestError(
+                400,
+                f"top_logprobs {self.top_logprobs} needs 'logprobs': true; send it too",
+                param="top_logprobs",
+                code="invalid_value",
+            )
+        if self.extension.conversation is not None and self.tools:
+            raise _refused_pair(
+                "tools", "causerie.conversation", "a stored one keeps no calls; send the whole chat"
+            )
+
+
+def _refused_pair(first: str, second: str, why: str) -> RequestError:
+    return RequestError(
+        400,
+        f"{first} and {second} exclude each other: {why}",
+        param=first,
+        code="refused_pair",
+    )

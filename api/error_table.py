@@ -35,9 +35,12 @@ from llm.errors import (
     EngineBusyError,
     EngineFailureError,
     GrammarTooLargeError,
+    HeadError,
     InvalidGrammarError,
+    RefusedPairError,
     RequestTooLargeError,
     UnknownModelError,
+    UnknownScorerError,
     UnsupportedSchemaError,
 )
 from rag.errors import EmptyCollectionError, ParseError
@@ -106,6 +109,9 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     GrammarTooLargeError: Row(status=400, code="grammar_too_large"),
     InvalidGrammarError: Row(status=400, code="invalid_grammar"),
     UnsupportedSchemaError: Row(status=400, code="unsupported_schema"),
+    RefusedPairError: Row(status=400, code="refused_pair"),
+    UnknownScorerError: Row(status=400, code="unknown_scorer", param="causerie.steer"),
+    HeadError: Row(status=400, code="unusable_head", param="causerie.steer"),
     TemplateRefusedError: Row(status=400, code="messages_refused", param="messages"),
     ParseError: Row(status=400, code="unreadable_document", param="file"),
     EmptyCollectionError: Row(status=400, code="empty_collection"),

@@ -11,9 +11,9 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.background import IndexingProgress
-from api.chat_answer import CitationModel, TimingsModel
-from api.chat_request import RequestModel
 from api.error_table import shown
+from api.reply_model import CitationModel, TimingsModel
+from api.request_model import RequestModel
 from dialog.events import SystemUttered, UserUttered
 from dialog.session import ConversationInfo, StoredEvent
 from index.protocol import CollectionInfo, DocumentRecord, Hit

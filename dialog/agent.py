@@ -9,31 +9,35 @@ store, which collections) is somebody else's.
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
-from dialog.grounded_answer import (
-    OWN_WORDS_LABEL,
-    OWN_WORDS_TOKENS,
-    abstention,
-    is_hopeless,
-    marked_sentences,
-    own_words,
-    within_bounds,
+from dialog.controlled_answer import (
+    NO_EVIDENCE_NOTE,
+    check_has_evidence,
+    controlled_spec,
+    has_form,
+    is_controlled,
+    relayed,
+    whole_usage,
 )
+from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
+from dialog.grounded_answer import OWN_WORDS_TOKENS, abstention
 from dialog.notes import notes_on
+from dialog.quoted_answer import speak_quotes
 from dialog.reply import EvidenceFound, Reply, Timings, TurnRequest
 from dialog.session import SessionStore
 from dialog.spoken import Spoken
 from dialog.state import DialogState, Turn, replay
 from dialog.turn_queue import TurnQueue
-from dialog.window import Window, fit
-from llm.chat import ChatModel, LinkedEvent, Message, TextDelta, Usage
-from llm.sampling_params import SamplingParams
+from dialog.window import Window, fit, text_tokens
+from llm.chat import ChatModel, Completion, Message, TextDelta, ToolCallDelta
+from llm.decoding.spec import DecodeSpec
+from llm.tool_prompt import with_tools
 from rag.pipeline import Evidence, RetrievalPipeline
 from rag.prompt import EVIDENCE_TOKENS, INSTRUCTION, pack
 from rag.query import standalone_query
 
-TurnPart = EvidenceFound | TextDelta | Reply
+TurnPart = EvidenceFound | TextDelta | ToolCallDelta | Reply
 
 _EVIDENCE_HEADINGS = 16  # tokens of "Evidence:" and "Question:" around what is packed
 _GROUNDED = Message(role="system", content=INSTRUCTION)
@@ -86,6 +90,7 @@ class DialogAgent:
             ContextOverflowError: the message alone is longer than the context.
             ConcurrentTurnError: another turn of the conversation ended in the meantime.
             ConversationBusyError: another one was under way until the request's deadline.
+            ConstraintError: what is asked of the form of the answer cannot be had.
         """
         cancel = cancel or threading.Event()
         spoken = Spoken()
@@ -98,7 +103,7 @@ class DialogAgent:
                 yield from self._grounded(request, history, history.collection, spoken, cancel)
 
     def _history(self, request: TurnRequest) -> _History:
-        *before, _ = request.messages
+        *before, _ = with_tools(request.messages, request.tools)
         if request.conversation_id is None:
             system, turns = _turns_of(before)
             return _History(system=system, turns=turns, collection=request.collection)
@@ -114,21 +119,37 @@ class DialogAgent:
     def _plain(
         self, request: TurnRequest, history: _History, spoken: Spoken, cancel: threading.Event
     ) -> Iterator[TurnPart]:
-        message = request.messages[-1]
+        check_has_evidence(request)
+        message = _last_of(request)
         max_tokens = request.params.max_tokens or self._max_tokens
         window = self._fit(request, history.system, history.turns, message, max_tokens)
-        params = replace(
-            request.params, max_tokens=max_tokens, timeout_s=spoken.left_s(request.params)
-        )
-        for part in self._model.stream(
-            window.messages, params, cancel=cancel, tenant=request.owner
-        ):
-            if isinstance(part, TextDelta):
-                yield spoken.say(part.text)
-            else:
-                spoken.completion = part
-                spoken.finish_reason = part.finish_reason
+        yield from self._draw(request, request.spec, window, None, spoken, cancel)
         yield self._finish(request, history, spoken, window, message.content, evidence=None)
+
+    def _draw(
+        self,
+        request: TurnRequest,
+        spec: DecodeSpec,
+        window: Window,
+        baseline: Sequence[Message] | None,
+        spoken: Spoken,
+        cancel: threading.Event,
+    ) -> Iterator[TextDelta | ToolCallDelta]:
+        """Let the model speak for itself."""
+        params = replace(
+            request.params,
+            max_tokens=request.params.max_tokens or self._max_tokens,
+            timeout_s=spoken.left_s(request.params),
+        )
+        parts = self._model.stream(
+            window.messages,
+            params,
+            spec=spec,
+            baseline=baseline,
+            cancel=cancel,
+            tenant=request.owner,
+        )
+        yield from relayed(parts, request, window.messages, spoken)
 
     def _grounded(
         self,
@@ -138,16 +159,19 @@ class DialogAgent:
         spoken: Spoken,
         cancel: threading.Event,
     ) -> Iterator[TurnPart]:
-        message = request.messages[-1]
+        message = _last_of(request)
         question = message.content
         system = (_GROUNDED, *history.system)
-        room = self._room_beside(request, system)
+        reserve = OWN_WORDS_TOKENS
+        if is_controlled(request):
+            reserve = request.params.max_tokens or self._max_tokens
+        room = self._room_beside(request, system, message, reserve)
         query = standalone_query(question, [turn.question for turn in history.turns])
         began = spoken.elapsed_s()
         evidence = self._retrieval.find(query, collection)
         spoken.retrieval_s = spoken.elapsed_s() - began
         yield EvidenceFound(passages=evidence.passages if evidence.is_near else ())
-        if not evidence.is_near:
+        if not evidence.is_near and not _can_do_without(request):
             window = Window(messages=(), dropped_turns=0)
             yield spoken.say(abstention(collection, evidence.passages))
             yield self._finish(request, history, spoken, window, question, evidence)
@@ -155,89 +179,37 @@ class DialogAgent:
         prompt = pack(
             question,
             evidence.quotes,
-            count_tokens=self._text_tokens,
+            count_tokens=partial(text_tokens, self._model),
             budget=min(EVIDENCE_TOKENS, room),
         )
         last = Message(role="user", content=prompt)
-        window = self._fit(request, system, history.turns, last, OWN_WORDS_TOKENS)
-        yield from self._speak(request, evidence, window, spoken, cancel)
+        window = self._fit(request, system, history.turns, last, reserve)
+        if is_controlled(request):
+            spec = controlled_spec(request, evidence)
+            # The same chat with the bare question: what the evidence adds is told by comparison.
+            baseline = (*window.messages[:-1], message) if spec.context_faithfulness else None
+            yield from self._draw(request, spec, window, baseline, spoken, cancel)
+        else:
+            yield from speak_quotes(
+                self._model,
+                request,
+                evidence,
+                window,
+                spoken,
+                cancel,
+                max_tokens=request.params.max_tokens or self._max_tokens,
+            )
         if spoken.completion is not None and spoken.completion.finish_reason == "deadline":
             spoken.finish_reason = "deadline"
         yield self._finish(request, history, spoken, window, prompt, evidence)
 
-    def _speak(
-        self,
-        request: TurnRequest,
-        evidence: Evidence,
-        window: Window,
-        spoken: Spoken,
-        cancel: threading.Event,
-    ) -> Iterator[TurnPart]:
-        """Say the quotes while the model drafts, then its own words if the quotes bear them out.
-
-        The first sentence goes out at once, the others in step with the model's tokens. A draft
-        that the quotes can no longer bear out is given up.
-        """
-        pieces, cut_by = within_bounds(
-            marked_sentences(evidence.quotes),
-            max_tokens=request.params.max_tokens or self._max_tokens,
-            stop=request.params.stop,
-            count_tokens=self._text_tokens,
-        )
-        yield spoken.say(pieces[0].text, pieces[0].number)
-        if cut_by is not None:
-            spoken.finish_reason = cut_by
-            for piece in pieces[1:]:
-                yield spoken.say(piece.text, piece.number)
-            return
-        waiting = [(word, piece.number) for piece in pieces[1:] for word in _words(piece.text)]
-        params = replace(
-            request.params,
-            max_tokens=OWN_WORDS_TOKENS,
-            stop=("\n",),
-            timeout_s=spoken.left_s(request.params),
-        )
-        draft = ""
-        given_up = LinkedEvent(cancel)
-        for part in self._model.stream(
-            window.messages, params, cancel=given_up, tenant=request.owner
-        ):
-            if isinstance(part, TextDelta):
-                draft += part.text
-                if is_hopeless(draft, evidence.quotes):
-                    given_up.set()
-                if waiting:
-                    yield spoken.say(*waiting.pop(0))
-            else:
-                spoken.completion = part
-        if cancel.is_set():
-            spoken.finish_reason = "cancelled"
-            return
-        for word, number in waiting:
-            yield spoken.say(word, number)
-        own = own_words(draft, evidence.quotes, request.messages[-1].content)
-        addition = f"\n\n{OWN_WORDS_LABEL}{own}"
-        if own and self._is_within_bounds(spoken.text + addition, request.params):
-            yield spoken.say(addition)
-
-    def _is_within_bounds(self, text: str, params: SamplingParams) -> bool:
-        if any(stop in text for stop in params.stop):
-            return False
-        return self._text_tokens(text) <= (params.max_tokens or self._max_tokens)
-
-    def _text_tokens(self, text: str) -> int:
-        """Return the tokens of a text alone, without the template around it."""
-        empty, full = (
-            self._model.count_tokens([Message(role="assistant", content=content)])
-            for content in ("", text)
-        )
-        return full - empty
-
-    def _room_beside(self, request: TurnRequest, system: Sequence[Message]) -> int:
+    def _room_beside(
+        self, request: TurnRequest, system: Sequence[Message], message: Message, reserve: int
+    ) -> int:
         """Return how many tokens of evidence fit beside a message; raises if it does not itself."""
-        window = self._fit(request, system, (), request.messages[-1], OWN_WORDS_TOKENS)
+        window = self._fit(request, system, (), message, reserve)
         taken = self._model.count_tokens(window.messages)
-        limit = self._model.context_size - min(OWN_WORDS_TOKENS, self._model.context_size // 2)
+        limit = self._model.context_size - min(reserve, self._model.context_size // 2)
         return max(0, limit - taken - _EVIDENCE_HEADINGS)
 
     def _fit(
@@ -268,11 +240,14 @@ class DialogAgent:
     ) -> Reply:
         completion = spoken.completion
         cited = evidence.citations if evidence is not None else ()
-        usage = completion.usage if completion else Usage(prompt_tokens=0, completion_tokens=0)
+        usage = whole_usage(completion)
         decoded = usage.completion_tokens
-        if evidence is not None:  # what is sent is mostly quoted, not decoded
-            usage = replace(usage, completion_tokens=self._text_tokens(spoken.text))
+        # What is sent from a collection without controls is mostly quoted, not decoded.
+        if evidence is not None and not is_controlled(request):
+            usage = replace(usage, completion_tokens=text_tokens(self._model, spoken.text))
         left_window = completion.left_window if completion else 0
+        found_nothing = evidence is not None and not evidence.is_near
+        abstained = found_nothing and not _can_do_without(request)
         reply = Reply(
             text=spoken.text,
             citations=tuple(
@@ -288,7 +263,7 @@ class DialogAgent:
                 decoded_tokens=decoded,
             ),
             seed=completion.seed if completion else request.params.seed or 0,
-            abstained=evidence is not None and not evidence.is_near,
+            abstained=abstained,
             dropped_turns=window.dropped_turns,
             left_window=left_window,
             notes=notes_on(
@@ -299,9 +274,14 @@ class DialogAgent:
             ),
             conversation_id=request.conversation_id,
         )
+        if completion is not None:
+            is_drawn = evidence is None or is_controlled(request)
+            reply = _with_account(reply, completion, spoken, is_drawn=is_drawn)
+        if found_nothing and not abstained:
+            reply = replace(reply, notes=(*reply.notes, NO_EVIDENCE_NOTE))
         if request.conversation_id is not None:
             self._record(request, history, reply, prompt_text, evidence)
-            if evidence is not None and window.messages:
+            if evidence is not None and window.messages and not is_controlled(request):
                 # What was said is quoted and not what the model wrote: the next turn begins so.
                 said = Message(role="assistant", content=reply.text)
                 self._model.read_ahead((*window.messages, said), tenant=request.owner)
@@ -340,6 +320,35 @@ class DialogAgent:
         )
 
 
+def _last_of(request: TurnRequest) -> Message:
+    """Return the message to answer as the model's template takes it."""
+    return with_tools(request.messages, None)[-1]
+
+
+def _can_do_without(request: TurnRequest) -> bool:
+    """Tell whether the answer has a form that it keeps even where there is no evidence."""
+    return has_form(request) and request.evidence_form is None
+
+
+def _with_account(reply: Reply, completion: Completion, spoken: Spoken, *, is_drawn: bool) -> Reply:
+    """Add what the model tells of the words themselves; quotes are not drawn and have less."""
+    reply = replace(
+        reply,
+        drafted_tokens=completion.drafted_tokens,
+        accepted_tokens=completion.accepted_tokens,
+    )
+    if not is_drawn:
+        return reply
+    return replace(
+        reply,
+        log_probs=completion.log_probs,
+        tool_calls=spoken.tool_calls,
+        steer_kl=completion.steer_kl,
+        score=completion.score,
+        alternatives=spoken.alternatives,
+    )
+
+
 def _turns_of(messages: Sequence[Message]) -> tuple[tuple[Message, ...], tuple[Turn, ...]]:
     """Split a chat that a caller sent: what precedes the first user message, then its turns."""
     system: list[Message] = []
@@ -354,9 +363,3 @@ def _turns_of(messages: Sequence[Message]) -> tuple[tuple[Message, ...], tuple[T
     return tuple(system), tuple(
         Turn(question=turn[0].content, messages=tuple(turn)) for turn in turns
     )
-
-
-def _words(text: str) -> list[str]:
-    """Cut before each word, so that the pieces concatenate to the text."""
-    pieces = text.split(" ")
-    return [pieces[0], *(f" {piece}" for piece in pieces[1:])]

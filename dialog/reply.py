@@ -5,11 +5,16 @@ there was a search), then `TextDelta`s, then one `Reply`, which ends the turn.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from llm.chat import FinishReason, Message, Usage
+from llm.chat import FinishReason, Message, TokenLogProb, ToolCall, Usage
+from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.sampling_params import SamplingParams
+from llm.tool_prompt import ToolUse
 from rag.citations import Citation
 from rag.document import Passage
+
+EvidenceForm = Literal["quote", "cite"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,20 +27,29 @@ class TurnRequest:
     `owner` is also the tenant for whom the model keeps what it computed: nobody else's prompt finds
     it again, and `ALL_OWNERS`, being nobody's name, is a tenant like the others. The time of
     `params.timeout_s` runs from the beginning of the turn.
+
+    `tools` are functions that the answer may call; the last message may then also be what one gave
+    back. With `evidence_form` the answer is verbatim quotes with their citations ("quote") or
+    citations alone ("cite"), whatever the model would rather say.
     """
 
     messages: tuple[Message, ...]
     params: SamplingParams = field(default_factory=SamplingParams)
+    spec: DecodeSpec = PLAIN
+    tools: ToolUse | None = None
+    evidence_form: EvidenceForm | None = None
     collection: str | None = None
     conversation_id: str | None = None
     owner: str = ""
 
     def __post_init__(self) -> None:
-        if not self.messages or self.messages[-1].role != "user":
-            raise ValueError("the last message must be the user's")
-        if not self.messages[-1].content.strip():
+        if not self.messages or self.messages[-1].role not in ("user", "tool"):
+            raise ValueError("the last message must be the user's, or a tool's result")
+        if self.messages[-1].role == "user" and not self.messages[-1].content.strip():
             raise ValueError("the user's message is empty; say something")
-        if self.conversation_id is not None and len(self.messages) != 1:
+        if self.conversation_id is not None and (
+            len(self.messages) != 1 or self.messages[0].role != "user"
+        ):
             raise ValueError(
                 f"a stored conversation keeps its own history: send 1 user message, not"
                 f" {len(self.messages)} messages"
@@ -61,12 +75,25 @@ class EvidenceFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """Another answer to the same message; `score` is what a search valued it at."""
+
+    text: str
+    finish_reason: FinishReason
+    seed: int
+    log_probs: tuple[TokenLogProb, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """A finished turn.
 
     `abstained` is true when retrieval found nothing near and the reply says so. `dropped_turns`
     counts early turns that no longer fit into the window, `left_window` the tokens that a rolling
-    cache no longer held at the end; `notes` says so in words.
+    cache no longer held at the end; `notes` says so in words. The fields from `log_probs` on are
+    those of the model's `Completion`; `text` holds no `tool_calls`.
     """
 
     text: str
@@ -80,3 +107,10 @@ class Reply:
     left_window: int = 0
     notes: tuple[str, ...] = ()
     conversation_id: str | None = None
+    log_probs: tuple[TokenLogProb, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    steer_kl: float | None = None
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    score: float | None = None
+    alternatives: tuple[Alternative, ...] = ()

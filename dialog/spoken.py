@@ -6,7 +6,8 @@ Does not know where words come from nor where they go.
 import time
 from dataclasses import dataclass, field
 
-from llm.chat import Completion, FinishReason, TextDelta
+from dialog.reply import Alternative
+from llm.chat import Completion, FinishReason, TextDelta, ToolCall
 from llm.sampling_params import SamplingParams
 
 _AT_ONCE_S = 1e-3  # what is left of a time that is over: the model then ends at its first look
@@ -22,6 +23,8 @@ class Spoken:
     finish_reason: FinishReason = "stop"
     retrieval_s: float = 0.0
     marks: set[int] = field(default_factory=set)
+    tool_calls: tuple[ToolCall, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
     def say(self, text: str, mark: int | None = None) -> TextDelta:
         """Add words, with the number of the citation that they bear."""

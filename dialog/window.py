@@ -64,3 +64,11 @@ def _folded_start(sizes: Sequence[int], room: int) -> int:
             while start < end and sum(sizes[start:end]) > _KEPT_SHARE * room:
                 start += 1
     return start
+
+
+def text_tokens(model: ChatModel, text: str) -> int:
+    """Return the tokens of a text alone, without the template around it."""
+    empty, full = (
+        model.count_tokens([Message(role="assistant", content=content)]) for content in ("", text)
+    )
+    return full - empty

@@ -37,11 +37,31 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallDelta:
+    """A piece of a call in a stream; `call` is its number among the calls of its choice.
+
+    `id` and `name` are there in a call's first piece alone; `arguments` is a fragment of JSON.
+    """
+
+    call: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message of a chat: who speaks and what is said."""
+    """One message of a chat: who speaks and what is said.
+
+    An assistant's may hold calls of tools, and one of a tool says by its id which call it answers.
+    Models whose template knows no tools get both as text (`llm/tool_prompt.py`).
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.text import Text
 
 from api.application import Application, TurnPart
-from api.chat_answer import ExtensionModel
 from api.cli.desks import open_desk
 from api.cli.progress import OnProgress
 from api.cli.sentences import SENTENCES, error_line
 from api.desk import Desk
+from api.reply_model import ExtensionModel
 from api.settings import Settings, load_settings
 from dialog.reply import Reply
 from llm.chat import TextDelta
@@ -163,7 +163,7 @@ class Dialogue:
                 reply = part
         if reply is None:
             raise KeyboardInterrupt
-        extension = ExtensionModel.from_reply(reply, has_citations=True).model_dump(mode="json")
+        extension = ExtensionModel.from_reply(reply, has_citations=True).to_wire()
         return {
             "question": question,
             "answer": reply.text,

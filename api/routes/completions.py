@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
@@ -10,8 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from api.admission import Admission
 from api.application import Application, TurnPart
-from api.chat_answer import AnswerWriter
+from api.chat_answer import AnswerWriter, Json
 from api.chat_request import ChatCompletionRequest
+from api.control_errors import check_against_collection, params_at_fault
 from api.dependencies import AdmissionDep, ApplicationDep, CallerDep
 from api.error_table import RequestError, params_named, stopping, to_request_error
 from api.routes.models import unknown_model
@@ -27,13 +29,10 @@ from api.streaming import (
 )
 from api.system_fingerprint import system_fingerprint
 from api.telemetry import log_turn
-from dialog.errors import UnknownConversationError
 from dialog.events import ConversationOpened
 from dialog.reply import EvidenceFound, Reply, TurnRequest
-from index.errors import UnknownCollectionError
-from llm.chat import TextDelta
+from llm.chat import TextDelta, ToolCallDelta
 from llm.errors import CancelledGenerationError
-from rag.errors import EmptyCollectionError
 
 logger = logging.getLogger(__name__)
 
@@ -58,15 +57,19 @@ async def create_chat_completion(
     if body.model != application.chat_model.name:
         raise unknown_model(body.model, [application.chat_model.name])
     turn = body.to_turn_request(owner=caller.sees, max_tokens=application.settings.max_tokens)
-    with params_named(_params_of(turn)):
-        await run_in_threadpool(_check_names, application, turn)
+    params = params_at_fault(body)
+    with params_named(params):
+        collection = await run_in_threadpool(_collection_of, application, turn)
+    check_against_collection(turn, collection)
     writer = AnswerWriter(
         model=body.model,
         fingerprint=system_fingerprint(application),
         includes_usage=body.includes_usage,
         has_citations=body.extension.citations,
+        num_choices=turn.spec.num_choices,
+        has_logprobs=turn.params.logprobs,
     )
-    bridge = _begin(application, turn, admission)
+    bridge = _begin(application, turn, admission, params)
     if body.stream:
         try:
             # Whoever leaves while the turn still waits must not be answered first.
@@ -86,23 +89,12 @@ async def create_chat_completion(
     return JSONResponse(writer.completion(reply))
 
 
-def _params_of(turn: TurnRequest) -> dict[type[Exception], str]:
-    """Return which parameter names what is missing; a conversation brings its own collection."""
-    is_kept = turn.conversation_id is not None
-    collection = "causerie.conversation" if is_kept else "causerie.collection"
-    return {
-        EmptyCollectionError: collection,
-        UnknownCollectionError: collection,
-        UnknownConversationError: "causerie.conversation",
-    }
-
-
-def _check_names(application: Application, turn: TurnRequest) -> None:
-    """Refuse an unknown collection or conversation before any thread is started for it."""
+def _collection_of(application: Application, turn: TurnRequest) -> str | None:
+    """Return what the turn is about; an unknown collection or conversation gets no thread."""
     if turn.conversation_id is None:
         if turn.collection is not None:
             application.store.info(turn.collection)
-        return
+        return turn.collection
     first = application.sessions.events(turn.conversation_id, turn.owner)[0].event
     kept = first.collection if isinstance(first, ConversationOpened) else None
     if turn.collection is not None and turn.collection != kept:
@@ -113,9 +105,15 @@ def _check_names(application: Application, turn: TurnRequest) -> None:
             param="causerie.collection",
             code="invalid_value",
         )
+    return kept
 
 
-def _begin(application: Application, turn: TurnRequest, admission: Admission) -> TurnBridge:
+def _begin(
+    application: Application,
+    turn: TurnRequest,
+    admission: Admission,
+    params: Mapping[type[Exception], str],
+) -> TurnBridge:
     """Start the turn in a thread of its own.
 
     Raises:
@@ -124,7 +122,7 @@ def _begin(application: Application, turn: TurnRequest, admission: Admission) ->
 
     def produce(emit: Callable[[TurnPart], None], cancel: threading.Event) -> None:
         try:
-            with params_named(_params_of(turn)), application.foreground.busy(cancel):
+            with params_named(params), application.foreground.busy(cancel):
                 for part in application.agent.stream(turn, cancel=cancel):
                     emit(part)
         except CancelledGenerationError:  # before its first word: there is no reply
@@ -166,38 +164,81 @@ def _finished(reply: object) -> Reply:
     return reply
 
 
+class _Sent:
+    """What a stream has told so far."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._num_tokens: Counter[int] = Counter()
+
+    def note(self, part: TurnPart) -> None:
+        """Take note of a part that goes out."""
+        if isinstance(part, TextDelta):
+            self._text += part.text if part.choice == 0 else ""
+            self._num_tokens[part.choice] += len(part.log_probs)
+
+    def rest_of(self, reply: Reply) -> Iterator[TextDelta]:
+        """Yield what a reply says beyond its deltas, which must not be lost: words, and tokens."""
+        rest = reply.text[len(self._text) :] if reply.text.startswith(self._text) else ""
+        tokens = reply.log_probs[self._num_tokens[0] :]
+        if rest or tokens:
+            yield TextDelta(text=rest, log_probs=tokens)
+        for choice, other in enumerate(reply.alternatives, start=1):
+            if tokens := other.log_probs[self._num_tokens[choice] :]:
+                yield TextDelta(text="", choice=choice, log_probs=tokens)
+
+
 async def _events(
     bridge: TurnBridge, head: Sequence[TurnPart], writer: AnswerWriter
 ) -> AsyncGenerator[str]:
-    yield to_event(writer.role_chunk())
-    written = ""
-    pending = list(head)
+    for chunk in writer.role_chunks():
+        yield to_event(chunk)
+    sent = _Sent()
+    part: TurnPart | None = None
     try:
-        while True:
-            try:
-                part = pending.pop(0) if pending else await bridge.next(PING_S)
-            except TimeoutError:
+        async for part in _parts(bridge, head):
+            if part is None:
                 yield PING
-                continue
-            match part:
-                case EvidenceFound():
-                    yield to_event(writer.evidence_chunk(part.passages))
-                case TextDelta():
-                    written += part.text
-                    yield to_event(writer.text_chunk(part.text))
-                case _:
-                    break
+            elif not isinstance(part, Reply):
+                sent.note(part)
+                yield to_event(_chunk_of(part, writer))
         reply = _finished(part)
     except Exception as error:  # the status is sent: the error has to go into the stream
-        if to_request_error(error).status >= 500 and not isinstance(error, RequestError):
+        answer = to_request_error(error)
+        if answer.status >= 500 and not isinstance(error, RequestError):
             logger.exception("a streamed answer failed")
-        yield to_event(to_request_error(error).to_wire())
+        yield to_event(answer.to_wire())
         return
-    # What the reply says beyond its deltas must not be lost.
-    if reply.text.startswith(written) and len(reply.text) > len(written):
-        yield to_event(writer.text_chunk(reply.text[len(written) :]))
+    for delta in sent.rest_of(reply):
+        yield to_event(writer.text_chunk(delta))
     log_turn(reply, is_stream=True)
-    yield to_event(writer.finish_chunk(reply))
+    for chunk in writer.finish_chunks(reply):
+        yield to_event(chunk)
     if (usage := writer.usage_chunk(reply)) is not None:
         yield to_event(usage)
     yield DONE
+
+
+async def _parts(bridge: TurnBridge, head: Sequence[TurnPart]) -> AsyncGenerator[TurnPart | None]:
+    """Yield the parts of a turn, and None where none came for a while."""
+    for part in head:
+        yield part
+    while True:
+        try:
+            following = await bridge.next(PING_S)
+        except TimeoutError:
+            yield None
+            continue
+        if following is None:
+            return
+        yield following
+
+
+def _chunk_of(part: EvidenceFound | TextDelta | ToolCallDelta, writer: AnswerWriter) -> Json:
+    match part:
+        case EvidenceFound():
+            return writer.evidence_chunk(part.passages)
+        case TextDelta():
+            return writer.text_chunk(part)
+        case ToolCallDelta():
+            return writer.call_chunk(part)

@@ -216,14 +216,8 @@ def test_the_settings_bound_an_answer_that_names_no_length(
 
 
 UNSUPPORTED: list[tuple[str, Any]] = [
-    ("n", 2),
-    ("tools", [{"type": "function"}]),
-    ("tool_choice", "required"),
     ("functions", [{"name": "f"}]),
     ("function_call", {"name": "f"}),
-    ("response_format", {"type": "json_object"}),
-    ("logprobs", True),
-    ("top_logprobs", 3),
     ("modalities", ["text", "audio"]),
     ("audio", {"voice": "x"}),
     ("web_search_options", {}),
@@ -254,7 +248,8 @@ BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"messages": []}, "messages", "at least 1"),
     ({"messages": [{"role": "user", "content": "  "}]}, "messages", "empty"),
     ({"messages": [{"role": "assistant", "content": "Hi"}]}, "messages", "user"),
-    ({"messages": [{"role": "tool", "content": "Hi"}]}, "messages[0].role", "'tool'"),
+    ({"messages": [{"role": "function", "content": "Hi"}]}, "messages[0].role", "'tool'"),
+    ({"messages": [{"role": "tool", "content": "Hi"}]}, "messages[0]", "tool_call_id belongs"),
     ({"messages": [{"role": "user"}]}, "messages[0].content", "required"),
     (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},

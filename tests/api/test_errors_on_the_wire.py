@@ -127,8 +127,13 @@ def test_every_error_of_the_caller_has_a_row() -> None:
         "ModelStoreError",
         "OutOfBlocksError",
         "SchemaVersionError",
+        "TrainingDataError",
+        "UndecidableTextError",
+        "UnknownWatermarkKeyError",
         "UnreadableEventError",
         "UnsupportedModelError",
+        "WatermarkError",
+        "WatermarkKeysError",
     }
     defined = {
         name: value

@@ -113,7 +113,7 @@ def test_errors_arrive_as_the_classes_of_the_sdk(sdk: openai.OpenAI, live: LiveS
     assert missing.value.code == "model_not_found"
     assert missing.value.param == "model"
     with pytest.raises(openai.BadRequestError) as bad:
-        sdk.chat.completions.create(model="scripted", messages=hello, n=2)
+        sdk.chat.completions.create(model="scripted", messages=hello, n=17)
     assert bad.value.param == "n"
     live.agent.error = ContextOverflowError(num_tokens=9, limit=4)
     with pytest.raises(openai.BadRequestError) as long:

@@ -1,0 +1,257 @@
+"""Tools for models whose chat template knows none: told as text, called as text, read back.
+
+    system text that lists the functions → <tool_call>{"name":…,"arguments":…}</tool_call> → calls
+
+The form of a call is a grammar, so what a model writes after `<tool_call>` always names one of the
+functions and always parses. Knows neither templates nor tokens.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from llm.chat import Message, ToolCall, ToolCallDelta, ToolSpec
+from llm.decoding.grammar_spec import JsonSchema, StructuralTags, Tag
+
+MAX_TOOLS = 128
+MAX_CALLS = 16  # of one answer
+
+_OPEN = "<tool_call>"
+_CLOSE = "</tool_call>"
+_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
+_TAIL = re.compile(r"\s*\}\s*</tool_call>\s*")
+_MAX_HEAD_CHARS = 400
+_INSTRUCTION = (
+    "You can call functions. They are listed below, one a line, as JSON with the schema of their"
+    " arguments. To call one, write\n"
+    '<tool_call>{"name":NAME,"arguments":ARGUMENTS}</tool_call>\n'
+    "and nothing behind it but further calls. What a function gives back comes in a later message"
+    " between <tool_response> and </tool_response>."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUse:
+    """The functions that an answer may call, and whether it must.
+
+    `demand` is "auto" (text, calls, or both), "required" (calls alone) or "named": exactly one call
+    of the one function in `tools`.
+    """
+
+    tools: tuple[ToolSpec, ...]
+    demand: Literal["auto", "required", "named"] = "auto"
+    is_parallel: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.tools) <= MAX_TOOLS:
+            raise ValueError(f"1 to {MAX_TOOLS} functions are taken, got {len(self.tools)}")
+        if self.demand not in ("auto", "required", "named"):
+            raise ValueError(f"demand must be auto, required or named, got {self.demand!r}")
+        names = [tool.name for tool in self.tools]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two functions have the same name; rename one of {sorted(names)}")
+
+    def grammar(self, *, max_whitespace: int = 0) -> StructuralTags:
+        """Return the form of an answer that calls these functions."""
+        is_one = self.demand == "named" or not self.is_parallel
+        return StructuralTags(
+            tags=tuple(
+                Tag(
+                    trigger=_OPEN,
+                    begin=f'{_OPEN}{{"name":{_quoted(tool.name)},"arguments":',
+                    content=JsonSchema(schema=tool.parameters, max_whitespace=max_whitespace),
+                    end="}" + _CLOSE,
+                )
+                for tool in self.tools
+            ),
+            min_tags=0 if self.demand == "auto" else 1,
+            max_tags=1 if is_one else MAX_CALLS,
+            text=self.demand == "auto",
+        )
+
+
+def with_tools(messages: Sequence[Message], use: ToolUse | None) -> tuple[Message, ...]:
+    """Return a chat without tools that says the same: functions, calls and results as text.
+
+    The functions join the first system message, which is made where there is none. Results of one
+    round become one message of the user's, since many templates want the roles to alternate.
+    """
+    told: list[Message] = []
+    answers_before = False
+    for message in messages:
+        if message.role == "tool":
+            text = f"<tool_response>\n{message.content}\n</tool_response>"
+            if answers_before:
+                text = f"{told.pop().content}\n{text}"
+            told.append(Message(role="user", content=text))
+        elif message.tool_calls:
+            calls = "".join(_call_text(call) for call in message.tool_calls)
+            told.append(Message(role=message.role, content=message.content + calls))
+        else:
+            told.append(message)
+        answers_before = message.role == "tool"
+    return (*_introduced(told, use),)
+
+
+def _introduced(messages: list[Message], use: ToolUse | None) -> list[Message]:
+    if use is None:
+        return messages
+    text = "\n".join((_INSTRUCTION, *(_tool_text(tool) for tool in use.tools)))
+    if messages and messages[0].role == "system":
+        first, *others = messages
+        return [replace(first, content=f"{first.content}\n\n{text}"), *others]
+    return [Message(role="system", content=text), *messages]
+
+
+def _tool_text(tool: ToolSpec) -> str:
+    parts = [f'"name":{_quoted(tool.name)}']
+    if tool.description:
+        parts.append(f'"description":{_quoted(tool.description)}')
+    parts.append(f'"parameters":{tool.parameters}')
+    return "{" + ",".join(parts) + "}"
+
+
+def _call_text(call: ToolCall) -> str:
+    return f'{_OPEN}{{"name":{_quoted(call.name)},"arguments":{call.arguments}}}{_CLOSE}'
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def call_salt(messages: Sequence[Message]) -> str:
+    """Return what makes the ids of calls differ from those of other prompts."""
+    digest = hashlib.blake2b(digest_size=16)
+    for message in messages:
+        digest.update(f"{message.role}\0{len(message.content)}\0{message.content}\0".encode())
+    return digest.hexdigest()
+
+
+@dataclass(slots=True, kw_only=True)
+class ToolReader:
+    """Tells calls from text while an answer of the choice `choice` comes in.
+
+    Equal answers to equal prompts (by `salt`) get equal ids. `content` is the text beside the
+    calls. What only looks like a call stays text.
+    """
+
+    salt: str = ""
+    choice: int = 0
+    content: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
+    _waiting: str = ""
+    _depth: int = 0
+    _is_string: bool = False
+    _is_escaped: bool = False
+    _read: Literal["text", "head", "arguments", "tail"] = "text"
+
+    def feed(self, text: str) -> Iterator[str | ToolCallDelta]:
+        """Yield what a further piece of the answer brings: text, or pieces of calls."""
+        self._waiting += text
+        before = None
+        while before != (self._waiting, self._read):
+            before = (self._waiting, self._read)
+            yield from self._step()
+
+    def finish(self) -> Iterator[str | ToolCallDelta]:
+        """Yield what was held back, at the end of the answer."""
+        if self._read in ("text", "head"):
+            rest = (_OPEN if self._read == "head" else "") + self._waiting
+            if rest:
+                yield self._say(rest)
+        self._waiting, self._read = "", "text"
+
+    def _step(self) -> Iterator[str | ToolCallDelta]:
+        match self._read:
+            case "text":
+                yield from self._text()
+            case "head":
+                yield from self._head()
+            case "arguments":
+                yield from self._arguments()
+            case _:
+                self._tail()
+
+    def _text(self) -> Iterator[str]:
+        at = self._waiting.find(_OPEN)
+        if at >= 0:
+            said, self._waiting = self._waiting[:at], self._waiting[at + len(_OPEN) :]
+            self._read = "head"
+        else:
+            held = _beginning_at_the_end(self._waiting, _OPEN)
+            said = self._waiting[: len(self._waiting) - held]
+            self._waiting = self._waiting[len(said) :]
+        if said:
+            yield self._say(said)
+
+    def _head(self) -> Iterator[str | ToolCallDelta]:
+        found = _HEAD.match(self._waiting)
+        # Behind the colon there may be spaces still to come: the first of the arguments ends them.
+        if found and found.end() < len(self._waiting):
+            name = json.loads(found[1])
+            call = ToolCall(id=self._next_id(name), name=name, arguments="")
+            self.calls.append(call)
+            self._waiting = self._waiting[found.end() :]
+            self._read, self._depth = "arguments", 0
+            yield ToolCallDelta(
+                call=len(self.calls) - 1, id=call.id, name=call.name, choice=self.choice
+            )
+        elif len(self._waiting) > _MAX_HEAD_CHARS:
+            self._read = "text"
+            yield self._say(_OPEN)
+
+    def _arguments(self) -> Iterator[ToolCallDelta]:
+        end = self._end_of_value()
+        piece = self._waiting[:end]
+        if piece:
+            last = self.calls[-1]
+            self.calls[-1] = replace(last, arguments=last.arguments + piece)
+            yield ToolCallDelta(call=len(self.calls) - 1, arguments=piece, choice=self.choice)
+        self._waiting = self._waiting[end:]
+
+    def _end_of_value(self) -> int:
+        """Return how far the arguments, an object, go in what waits; notes where they end."""
+        for i, char in enumerate(self._waiting):
+            if self._is_string:
+                if self._is_escaped:
+                    self._is_escaped = False
+                else:
+                    self._is_escaped = char == "\\"
+                    self._is_string = char != '"'
+                continue
+            self._is_string = char == '"'
+            self._depth += (char in "{[") - (char in "}]")
+            if self._depth <= 0:
+                self._read = "tail"
+                return i + 1
+        return len(self._waiting)
+
+    def _tail(self) -> None:
+        found = _TAIL.match(self._waiting)
+        if found:
+            self._waiting = self._waiting[found.end() :]
+            self._read = "text"
+
+    def _say(self, text: str) -> str:
+        self.content += text
+        return text
+
+    def _next_id(self, name: str) -> str:
+        said = f"{self.salt}\0{self.choice}\0{len(self.calls)}\0{name}"
+        return f"call_{hashlib.blake2b(said.encode(), digest_size=12).hexdigest()}"
+
+
+def read_calls(text: str, *, salt: str = "", choice: int = 0) -> tuple[str, tuple[ToolCall, ...]]:
+    """Return the text of a whole answer without its calls, and the calls."""
+    reader = ToolReader(salt=salt, choice=choice)
+    for _ in (*reader.feed(text), *reader.finish()):
+        pass
+    return reader.content, tuple(reader.calls)
+
+
+def _beginning_at_the_end(text: str, whole: str) -> int:
+    """Return the length of the longest beginning of `whole` that `text` ends with."""
+    return next((n for n in range(len(whole) - 1, 0, -1) if text.endswith(whole[:n])), 0)
