@@ -27,13 +27,17 @@ class TableModel:
     stop: Prefix = ()
     cut: int | None = None
     texts: dict[int, Prefix] = field(default_factory=lambda: {0: ()})
+    rows: dict[Prefix, np.ndarray] = field(default_factory=dict)
     num_scored: int = 0
     most_branches: int = 1
 
     def row(self, prefix: Prefix) -> np.ndarray:
         """Return the log-probabilities of all tokens, which sum to one."""
+        if prefix in self.rows:
+            return self.rows[prefix]
         logits = self.sharpness * np.random.default_rng([self.seed, *prefix]).normal(size=self.size)
-        return np.asarray(logits - np.logaddexp.reduce(logits))
+        self.rows[prefix] = logits - np.logaddexp.reduce(logits)
+        return self.rows[prefix]
 
     def accepts(self, prefix: Prefix) -> bool:
         """Whether a text may end here."""
