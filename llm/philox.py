@@ -10,11 +10,13 @@ from enum import IntEnum
 import numpy as np
 from jaxtyping import Float64, Int64, UInt32
 
-_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_PLAIN_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_MULTIPLIERS = (np.uint64(_PLAIN_MULTIPLIERS[0]), np.uint64(_PLAIN_MULTIPLIERS[1]))
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _ROUNDS = 10
+_WORD = 0xFFFFFFFF
 
 
 class Purpose(IntEnum):
@@ -65,6 +67,22 @@ def uniforms(
     picked = words[where, values & 3]
     # float64: in float32 the largest word would round to 1
     return (picked.astype(np.float64) + 0.5) * 2.0**-32
+
+
+def uniform(
+    value: int, *, seed: int, position: int, stream: int = 0, purpose: Purpose = Purpose.DRAW
+) -> float:
+    """Return the number of one value; see `uniforms`, than which it is many times faster."""
+    c0, c1, c2, c3 = (value >> 2) & _WORD, position & _WORD, stream & _WORD, int(purpose)
+    k0, k1 = seed & _WORD, (seed >> 32) & _WORD
+    for _ in range(_ROUNDS):
+        p0 = _PLAIN_MULTIPLIERS[0] * c0
+        p1 = _PLAIN_MULTIPLIERS[1] * c2
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & _WORD, (p0 >> 32) ^ c3 ^ k1, p0 & _WORD
+        k0 = (k0 + _KEY_STEPS[0]) & _WORD
+        k1 = (k1 + _KEY_STEPS[1]) & _WORD
+    word: int = (c0, c1, c2, c3)[value & 3]
+    return (word + 0.5) * 2.0**-32
 
 
 def gumbels(

@@ -16,7 +16,7 @@ from jaxtyping import Float64, Int64
 
 from llm.decoding.elementary import log, masses
 from llm.decoding.phases import Survivors
-from llm.philox import Purpose, uniforms
+from llm.philox import Purpose, uniform, uniforms
 
 _DECAY = 0.9  # of what was noted, per noted draft
 _PRIOR_TRIALS = 2.0
@@ -51,11 +51,8 @@ def verify(
     Raises:
         ValueError: the drafted token cannot come from `q`.
     """
-    drafted_id = np.array([drafted], dtype=np.int64)
-    coin = uniforms(
-        drafted_id, seed=seed, position=position, stream=stream, purpose=Purpose.ACCEPTANCE
-    )
-    if float(coin[0]) < acceptance(survivors, drafted, q=q):
+    coin = uniform(drafted, seed=seed, position=position, stream=stream, purpose=Purpose.ACCEPTANCE)
+    if coin < acceptance(survivors, drafted, q=q):
         return Verdict(token=drafted, accepted=True)
     token_ids, weights = residual(survivors, drafted, q=q)
     u = uniforms(token_ids, seed=seed, position=position, stream=stream, purpose=Purpose.RESIDUAL)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llm.philox import Purpose, gumbels, philox, uniforms
+from llm.philox import Purpose, gumbels, philox, uniform, uniforms
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,15 @@ def test_a_number_does_not_depend_on_what_else_is_asked_for() -> None:
     whole = uniforms(values, seed=7, position=11)
     some = np.array([998, 3, 512], dtype=np.int64)
     assert np.array_equal(uniforms(some, seed=7, position=11), whole[some])
+
+
+def test_one_number_is_that_among_many() -> None:
+    values = np.array([0, 1, 2, 3, 70_001, 2**31 + 6], dtype=np.int64)
+    for seed in (0, 5, 2**64 - 3, -4):
+        for purpose in Purpose:
+            place = {"seed": seed, "position": 2**33 + 12, "stream": 9}
+            many = uniforms(values, **place, purpose=purpose)
+            assert [uniform(int(v), **place, purpose=purpose) for v in values] == many.tolist()
 
 
 def test_seed_position_stream_and_purpose_each_change_the_numbers() -> None:
