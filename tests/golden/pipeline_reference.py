@@ -7,12 +7,12 @@ pipeline stores its logits so. Randomness is a Philox of plain integers. `v` is 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
 
-from llm.decoding.phases import Forwards
+from llm.decoding.phases import Forwards, ShapedLogits
 from llm.sampling_params import SamplingParams
 
 CANDIDATES = 200  # how many tokens factors look at
@@ -227,10 +227,16 @@ def _dry(request: ReferenceRequest, output: History) -> dict[int, float]:
 def composed_logits(request: ReferenceRequest, output: History, z: Row, forwards: Forwards) -> Row:
     if not request.composers:
         return z
+    if forwards.baseline is not None:
+        other = np.where(z > -np.inf, forwards.baseline.astype(np.float64), -np.inf)
+        shaped = shaped_logits(request, output, other).astype(np.float32)
+        forwards = replace(forwards, baseline=ShapedLogits(shaped))
     said = [composer(output, z, forwards) for composer in request.composers]
     least = max(least for least, _ in said)
-    moved = stored(z + np.sum([shift for _, shift in said], axis=0))
-    return np.where((z >= least) & (z > -np.inf), moved, -np.inf)
+    kept = (z >= least) & (z > -np.inf)
+    moved = np.full(len(z), -np.inf)
+    moved[kept] = stored(z[kept] + np.sum([shift[kept] for _, shift in said], axis=0))
+    return moved
 
 
 def steered_logits(request: ReferenceRequest, output: History, z: Row, forwards: Forwards) -> Row:

@@ -1,6 +1,6 @@
 """The pipeline, batched and compacted, against the dense reference, on small vocabularies."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.decoding.account import TokenLogProbs
+from llm.decoding.phases import Forwards, Guidance, ShapedLogits
 from llm.decoding.pipeline import Pipeline
 from llm.decoding.pipeline_row import PipelineRow
 from llm.decoding.sampler import BatchSampler
@@ -15,6 +16,7 @@ from llm.errors import ConstraintConflictError
 from llm.native.loader import load_library
 from llm.sampling_params import Dry, Mirostat, SamplingParams
 from tests.golden.pipeline_reference import (
+    CANDIDATES,
     NothingLeftError,
     ReferenceRequest,
     ReferenceStep,
@@ -25,7 +27,16 @@ from tests.golden.pipeline_reference import (
     step,
     stored,
 )
-from tests.llm.decoding.toy_tokens import ToyTokens, spelled
+from tests.golden.toy_guidance import (
+    ToyComposer,
+    ToyFactor,
+    ToyMark,
+    composer_reference,
+    factor_reference,
+    noise_reference,
+    reweight_reference,
+)
+from tests.llm.decoding.toy_tokens import ToyTokens, numbered, spelled
 
 TOKENS = spelled(*"abcde", *"\n:.", "ab", "ba", "abc", "cab", "dd", "ddd", "e.", ".e", "a:", "ca")
 V = TOKENS.size
@@ -33,7 +44,6 @@ STEPS = 7
 
 ids = st.lists(st.integers(0, V - 1), max_size=4, unique=True).map(tuple)
 few = st.lists(st.sampled_from(["ab", "abc", "dd", "e", "ca.", "bca"]), max_size=2, unique=True)
-off = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
 
 
 @st.composite
@@ -42,15 +52,17 @@ def cuts(draw: st.DrawFn) -> dict[str, object]:
     if draw(st.integers(0, 5)) == 0:
         tau = draw(st.sampled_from([1.03, 2.51]))
         return {"mirostat": Mirostat(tau=tau, eta=draw(st.sampled_from([0.11, 0.83])))}
-    return {
-        "top_k": draw(st.sampled_from([0, 0, 1, 3, 12, 99])),
-        "top_p": draw(st.sampled_from([1.0, 1.0, 0.31, 0.8137, 0.9913])),
-        "min_p": draw(st.sampled_from([0.0, 0.0, 0.0517, 0.4129])),
-        "typical_p": draw(st.sampled_from([1.0, 1.0, 0.2317, 0.9031])),
-        "epsilon_cutoff": draw(st.sampled_from([0.0, 0.0, 0.0213, 0.613])),
-        "eta_cutoff": draw(st.sampled_from([0.0, 0.0, 0.0313, 0.7131])),
-        "top_n_sigma": draw(st.sampled_from([0.0, 0.0, 0.431, 1.713])),
+    thresholds = {
+        "top_k": st.sampled_from([1, 3, 12, 99]),
+        "top_p": st.sampled_from([0.31, 0.8137, 0.9913]),
+        "min_p": st.sampled_from([0.0517, 0.2129]),
+        "typical_p": st.sampled_from([0.2317, 0.9031]),
+        "epsilon_cutoff": st.sampled_from([0.0213, 0.613]),
+        "eta_cutoff": st.sampled_from([0.0313, 0.7131]),
+        "top_n_sigma": st.sampled_from([0.431, 1.713]),
     }
+    names = draw(st.lists(st.sampled_from(sorted(thresholds)), max_size=3, unique=True))
+    return {name: draw(thresholds[name]) for name in names}
 
 
 @st.composite
@@ -59,7 +71,7 @@ def penalties(draw: st.DrawFn) -> dict[str, object]:
     pairs = st.dictionaries(st.integers(0, V - 1), biases, max_size=3)
     dry = st.builds(
         Dry,
-        multiplier=st.sampled_from([0.0, 0.8, 3.1]),
+        multiplier=st.sampled_from([3.1, 0.8, 0.0]),
         base=st.sampled_from([1.0, 1.75, 9.0]),
         allowed_length=st.sampled_from([1, 2]),
         breakers=st.sampled_from([("\n", ":"), ("b",), ()]),
@@ -69,7 +81,7 @@ def penalties(draw: st.DrawFn) -> dict[str, object]:
         "repetition_scope": draw(st.sampled_from(["all", "output"])),
         "presence_penalty": draw(st.sampled_from([0.0, 0.7, -0.4])),
         "frequency_penalty": draw(st.sampled_from([0.0, 0.33, -1.1])),
-        "dry": draw(st.none() | dry),
+        "dry": draw(dry),
         "logit_bias": tuple(draw(pairs).items()),
     }
 
@@ -89,7 +101,7 @@ def constraints(draw: st.DrawFn) -> dict[str, object]:
 @st.composite
 def asked(draw: st.DrawFn) -> SamplingParams:
     chosen: dict[str, object] = {
-        "temperature": draw(st.sampled_from([0.0, 0.43, 1.0, 1.9])),
+        "temperature": draw(st.sampled_from([1.0, 0.0, 0.63, 1.9])),
         "logprobs": draw(st.booleans()),
         "top_logprobs": draw(st.sampled_from([0, 2, 20])),
         "logprobs_mode": draw(st.sampled_from(["raw", "feasible", "final"])),
@@ -100,6 +112,55 @@ def asked(draw: st.DrawFn) -> SamplingParams:
     return SamplingParams(**chosen)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guides:
+    """Which toy objects guide a row."""
+
+    factors: tuple[int, ...] = ()
+    composers: tuple[tuple[int, float, float], ...] = ()
+    mark: int | None = None
+    by_noise: bool = False
+    baseline: bool = False
+
+    def built(self, size: int) -> Guidance:
+        mark = None
+        if self.mark is not None:
+            mark = ToyMark(self.mark, size, by_noise=self.by_noise)
+        return Guidance(
+            composers=tuple(ToyComposer(n, size, w, head) for n, w, head in self.composers),
+            factors=tuple(ToyFactor(n, size) for n in self.factors),
+            mark=mark,
+        )
+
+    def referred(self, request: ReferenceRequest) -> ReferenceRequest:
+        size = len(request.token_bytes)
+        marked = self.mark is not None
+        return replace(
+            request,
+            composers=tuple(composer_reference(n, size, w, head) for n, w, head in self.composers),
+            factors=tuple(factor_reference(n, size) for n in self.factors),
+            reweight=reweight_reference(self.mark or 0, size)
+            if marked and not self.by_noise
+            else None,
+            noise=noise_reference(self.mark or 0, size) if marked and self.by_noise else None,
+        )
+
+
+guides = st.builds(
+    Guides,
+    factors=st.lists(st.integers(0, 99), max_size=2).map(tuple),
+    composers=st.lists(
+        st.tuples(
+            st.integers(0, 99), st.sampled_from([0.0, 0.7, -1.1]), st.sampled_from([0.0, 0.1, 0.97])
+        ),
+        max_size=2,
+    ).map(tuple),
+    mark=st.none() | st.integers(0, 99),
+    by_noise=st.booleans(),
+    baseline=st.booleans(),
+)
+
+
 @dataclass(slots=True, kw_only=True)
 class Pair:
     """A row of the pipeline and its reference, with what both have written."""
@@ -108,6 +169,8 @@ class Pair:
     row: PipelineRow
     request: ReferenceRequest
     ceiling: float
+    guides: Guides
+    price: float = 0.0
     output: list[int] = field(default_factory=list)
 
     def logits(self) -> Row:
@@ -116,14 +179,28 @@ class Pair:
         z = rng.normal(size=len(self.request.token_bytes)) * (1 + self.number % 4)
         return np.round(z, 1) if self.number % 5 == 4 else z.astype(np.float32).astype(np.float64)
 
+    def forwards(self) -> Forwards:
+        rng = np.random.default_rng([self.number, 1, *self.output])
+        hidden = rng.normal(size=3).astype(np.float32)
+        baseline = rng.normal(size=len(self.request.token_bytes)).astype(np.float32) * 2
+        return Forwards(
+            hidden=hidden,
+            baseline=ShapedLogits(baseline) if self.guides.baseline else None,
+        )
+
     def take(self, token: int, done: ReferenceStep) -> None:
+        self.price += done.price
         self.ceiling = next_ceiling(self.request.params, done, self.ceiling)
         self.output.append(token)
         self.row.take(token)
 
 
 def paired(
-    pipeline: Pipeline, tokens: ToyTokens, params: SamplingParams, number: int
+    pipeline: Pipeline,
+    tokens: ToyTokens,
+    params: SamplingParams,
+    number: int,
+    guides: Guides,
 ) -> Pair | None:
     """Join both, or neither if the constraints contradict each other."""
     seed = (number * 0x9E3779B97F4A7C15) % 2**64 - (2**63 if number % 2 else 0)
@@ -135,14 +212,16 @@ def paired(
         eos_ids=tokens.eos_ids,
         stream=number % 3,
     )
+    request = guides.referred(request)
+    guidance = guides.built(tokens.size)
     try:
-        row = pipeline.join(params, request.seed, request.prompt, stream=request.stream)
+        row = pipeline.join(params, request.seed, request.prompt, guidance, stream=request.stream)
     except ConstraintConflictError:
         with pytest.raises(NothingLeftError):
             step(request, [], np.zeros(tokens.size))
         return None
     ceiling = 2 * params.mirostat.tau if params.mirostat else np.inf
-    return Pair(number=number, row=row, request=request, ceiling=ceiling)
+    return Pair(number=number, row=row, request=request, ceiling=ceiling, guides=guides)
 
 
 def assert_same_step(pipeline: Pipeline, pairs: list[Pair]) -> list[Pair]:
@@ -150,11 +229,13 @@ def assert_same_step(pipeline: Pipeline, pairs: list[Pair]) -> list[Pair]:
     if not pairs:
         return []
     z = [pair.logits() for pair in pairs]
-    result = pipeline.draw(np.stack(z).astype(np.float32), [pair.row for pair in pairs])
+    forwards = [pair.forwards() for pair in pairs]
+    rows = [pair.row for pair in pairs]
+    result = pipeline.draw(np.stack(z).astype(np.float32), rows, forwards)
     going = []
     for i, (pair, raw) in enumerate(zip(pairs, z, strict=True)):
         try:
-            done = step(pair.request, pair.output, stored(raw), most_bits=pair.ceiling)
+            done = step(pair.request, pair.output, stored(raw), forwards[i], most_bits=pair.ceiling)
         except NothingLeftError:
             assert isinstance(result.errors[i], ConstraintConflictError)
             pipeline.leave(pair.row)
@@ -163,6 +244,8 @@ def assert_same_step(pipeline: Pipeline, pairs: list[Pair]) -> list[Pair]:
         assert int(result.token_ids[i]) == done.token
         assert_same_account(pair.request.params, result.logprobs.get(i), done)
         pair.take(done.token, done)
+        if pair.request.composers or pair.request.factors:
+            assert pair.row.kl_nats == pytest.approx(pair.price, rel=1e-4, abs=1e-5)
         going.append(pair)
     return going
 
@@ -184,17 +267,32 @@ def assert_same_account(
     assert [x for _, x in told.top] == pytest.approx([everything[v] for v in best], abs=1e-6)
 
 
-@settings(max_examples=60)
-@given(st.lists(st.tuples(asked(), st.integers(0, 2**16)), min_size=1, max_size=5))
-def test_mixed_batches_draw_what_the_reference_draws(
-    rows: list[tuple[SamplingParams, int]],
+def assert_same_text(
+    tokens: ToyTokens, rows: list[tuple[SamplingParams, int, Guides]], steps: int
 ) -> None:
     for library in {None, load_library()}:
-        pipeline = Pipeline(BatchSampler(library), TOKENS)
-        pairs = [paired(pipeline, TOKENS, params, number) for params, number in rows]
+        pipeline = Pipeline(BatchSampler(library), tokens)
+        pairs = [paired(pipeline, tokens, *row) for row in rows]
         running = [pair for pair in pairs if pair is not None]
-        for _ in range(STEPS):
+        for _ in range(steps):
             running = assert_same_step(pipeline, running)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(asked(), st.integers(0, 2**16), guides), min_size=1, max_size=5))
+def test_mixed_batches_draw_what_the_reference_draws(
+    rows: list[tuple[SamplingParams, int, Guides]],
+) -> None:
+    assert_same_text(TOKENS, rows, STEPS)
+
+
+@settings(max_examples=12)
+@given(st.lists(st.tuples(asked(), st.integers(0, 2**16), guides), min_size=1, max_size=3))
+def test_factors_look_at_the_most_probable_tokens_alone(
+    rows: list[tuple[SamplingParams, int, Guides]],
+) -> None:
+    """There are more tokens than candidates, and the others cannot come."""
+    assert_same_text(numbered(CANDIDATES + 57), rows, 3)
 
 
 def test_philox_gives_its_known_answers() -> None:
