@@ -25,12 +25,13 @@ from llm.async_engine import AsyncEngine
 from llm.checkpoint import Decoder, load_decoder
 from llm.decoding.sampler import BatchSampler
 from llm.embedding import load_text_encoder
-from llm.engine import Engine, ServedModel
+from llm.engine import Engine
 from llm.engine_statistics import EngineLimits
 from llm.model_store import ModelStore
 from llm.native.loader import load_library
 from llm.process_memory import give_back
 from llm.runner_choice import ComputeOptions, choose_runner
+from llm.served_model import ServedModel
 from llm.thread_count import set_threads
 from rag.ingest import Ingestor, Progress
 from rag.pipeline import RetrievalPipeline
@@ -155,6 +156,7 @@ def _engine_of(settings: Settings, decoder: Decoder) -> Engine:
             template=decoder.template,
             context_size=context_size,
             size=decoder.model.config.vocab_size,
+            num_layers=decoder.model.config.num_hidden_layers,
         ),
         BatchSampler(load_library()),
         limits=EngineLimits(

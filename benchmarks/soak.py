@@ -23,6 +23,7 @@ from llm.chat import Completion
 from llm.engine import Engine
 from llm.model_catalog import DEFAULT_CHAT_MODEL
 from llm.model_store import ModelStore
+from llm.preparation import Submission
 from llm.sampling_params import SamplingParams
 
 SEED = 5
@@ -57,7 +58,7 @@ def client(engine: AsyncEngine, number: int, until: float, tally: Tally) -> None
             temperature=0.8, top_p=0.95, seed=chance.randrange(2**32), max_tokens=NEW_TOKENS
         )
         try:
-            stream = engine.generate(prompt(chance), params)
+            stream = engine.generate(Submission(prompt_ids=prompt(chance), params=params))
             for i, part in enumerate(stream):
                 if isinstance(part, Completion):
                     with tally.lock:

@@ -10,13 +10,13 @@ import logging
 import queue
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 
 from llm.chat import Completion, LinkedEvent, Message, TextDelta
 from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.engine import Engine
 from llm.engine_statistics import BACKGROUND, EngineState, EngineStatistics
-from llm.errors import EngineFailureError
+from llm.errors import EngineFailureError, LLMError
+from llm.preparation import PreparedRequest, Submission
 from llm.request import Listener, Part
 from llm.sampling_params import SamplingParams
 
@@ -26,14 +26,7 @@ _IDLE_S = 0.5
 _JOIN_S = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Submission:
-    prompt_ids: Sequence[int]
-    params: SamplingParams
-    listener: Listener
-    cancel: threading.Event
-    tenant: str
-    priority: int = 0
+_Arrival = tuple[PreparedRequest, Listener]
 
 
 class AsyncEngine:
@@ -44,7 +37,7 @@ class AsyncEngine:
         self._engine = engine
         self.name = engine.model.name
         self.context_size = engine.model.context_size
-        self._arrivals: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
+        self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -66,16 +59,16 @@ class AsyncEngine:
         """Compute a chat behind all who wait for an answer; see `ChatModel.read_ahead`."""
         if self._closing.is_set():
             return
-        self._arrivals.put(
-            _Submission(
-                prompt_ids=self._engine.encode(messages),
-                params=SamplingParams(max_tokens=1),
-                listener=_note_failure,
-                cancel=threading.Event(),
-                tenant=tenant,
-                priority=BACKGROUND,
-            )
+        submission = Submission(
+            prompt_ids=self._engine.encode(messages),
+            params=SamplingParams(max_tokens=1),
+            tenant=tenant,
+            priority=BACKGROUND,
         )
+        try:
+            self._submit(submission, _note_failure)
+        except (LLMError, ValueError) as error:
+            _note_failure(error)
 
     def stream(
         self,
@@ -88,31 +81,28 @@ class AsyncEngine:
         tenant: str = "",
     ) -> Iterator[TextDelta | Completion]:
         """Continue a chat; see `ChatModel.stream`."""
-        del spec, baseline
-        return self.generate(self._engine.encode(messages), params, cancel=cancel, tenant=tenant)
+        # One's own event, so that leaving early cancels this request and not the caller's others.
+        gone = LinkedEvent(cancel)
+        submission = self._of_chat(
+            messages, params, spec=spec, baseline=baseline, cancel=gone, tenant=tenant
+        )
+        return self.generate(submission)
 
-    def generate(
-        self,
-        prompt_ids: Sequence[int],
-        params: SamplingParams,
-        *,
-        cancel: threading.Event | None = None,
-        tenant: str = "",
-    ) -> Iterator[TextDelta | Completion]:
+    def generate(self, submission: Submission) -> Iterator[TextDelta | Completion]:
         """Continue token ids; yields text as it is made, then one `Completion`.
 
-        Leaving the iterator before its end cancels the request.
+        Leaving the iterator before its end cancels the request, by the submission's own event.
 
         Raises:
             ContextOverflowError: the prompt leaves no room for a single token.
+            ConstraintError: what is asked of the output cannot be had.
+            HeadError: a head that is named is not there, or is no good.
             RequestTooLargeError: the whole cache could not hold the request.
             EngineBusyError: as many requests wait as may.
             EngineFailureError: the request could not be computed, or the engine was closed.
         """
         parts: queue.SimpleQueue[Part | Exception] = queue.SimpleQueue()
-        # One's own event, so that leaving early cancels this request and not the caller's others.
-        gone = LinkedEvent(cancel)
-        self._submit(prompt_ids, params, parts.put, gone, tenant)
+        self._submit(submission, parts.put)
         try:
             while True:
                 part = parts.get()
@@ -122,16 +112,18 @@ class AsyncEngine:
                 if isinstance(part, Completion):
                     return
         finally:
-            gone.set()
+            submission.cancel.set()
 
     async def stream_async(
         self,
         messages: Sequence[Message],
         params: SamplingParams,
         *,
+        spec: DecodeSpec = PLAIN,
+        baseline: Sequence[Message] | None = None,
         tenant: str = "",
     ) -> AsyncIterator[TextDelta | Completion]:
-        """Continue a chat on the event loop, without a thread; cancelling the task cancels it."""
+        """Continue a chat on the event loop; cancelling the task cancels it."""
         loop = asyncio.get_running_loop()
         parts: asyncio.Queue[Part | Exception] = asyncio.Queue()
         gone = threading.Event()
@@ -142,8 +134,11 @@ class AsyncEngine:
             except RuntimeError:  # the loop has ended, and with it everybody who could listen
                 gone.set()
 
-        self._submit(self._engine.encode(messages), params, hand_over, gone, tenant)
+        submission = self._of_chat(
+            messages, params, spec=spec, baseline=baseline, cancel=gone, tenant=tenant
+        )
         try:
+            await asyncio.to_thread(self._submit, submission, hand_over)
             while True:
                 part = await parts.get()
                 if isinstance(part, Exception):
@@ -160,25 +155,30 @@ class AsyncEngine:
         self._arrivals.put(None)
         self._thread.join(_JOIN_S)
 
-    def _submit(
+    def _of_chat(
         self,
-        prompt_ids: Sequence[int],
+        messages: Sequence[Message],
         params: SamplingParams,
-        listener: Listener,
+        *,
+        spec: DecodeSpec,
+        baseline: Sequence[Message] | None,
         cancel: threading.Event,
         tenant: str,
-    ) -> None:
+    ) -> Submission:
+        return Submission(
+            prompt_ids=self._engine.encode(messages),
+            params=params,
+            spec=spec,
+            baseline_ids=[] if baseline is None else self._engine.encode(baseline),
+            cancel=cancel,
+            tenant=tenant,
+        )
+
+    def _submit(self, submission: Submission, listener: Listener) -> None:
+        """Make a request ready on this thread and hand it over to the engine's."""
         if self._closing.is_set():
             raise EngineFailureError("the engine is closed")
-        self._arrivals.put(
-            _Submission(
-                prompt_ids=prompt_ids,
-                params=params,
-                listener=listener,
-                cancel=cancel,
-                tenant=tenant,
-            )
-        )
+        self._arrivals.put((self._engine.prepare(submission), listener))
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -193,36 +193,27 @@ class AsyncEngine:
         self._engine.fail_all(closed)
         while True:
             try:
-                submission = self._arrivals.get_nowait()
+                arrival = self._arrivals.get_nowait()
             except queue.Empty:
                 return
-            if submission is not None:
-                submission.listener(closed)
+            if arrival is not None:
+                arrival[1](closed)
 
     def _admit(self, *, wait: bool) -> None:
         """Queue what has arrived; where there is nothing else to do, wait for it."""
         try:
-            submission = (
-                self._arrivals.get(timeout=_IDLE_S) if wait else self._arrivals.get_nowait()
-            )
-            while submission is not None:
-                self._add(submission)
-                submission = self._arrivals.get_nowait()
+            arrival = self._arrivals.get(timeout=_IDLE_S) if wait else self._arrivals.get_nowait()
+            while arrival is not None:
+                self._add(*arrival)
+                arrival = self._arrivals.get_nowait()
         except queue.Empty:
             return
 
-    def _add(self, submission: _Submission) -> None:
+    def _add(self, prepared: PreparedRequest, listener: Listener) -> None:
         try:
-            self._engine.add_request(
-                submission.prompt_ids,
-                submission.params,
-                submission.listener,
-                cancel=submission.cancel,
-                tenant=submission.tenant,
-                priority=submission.priority,
-            )
+            self._engine.add(prepared, listener)
         except Exception as error:  # noqa: BLE001  # carried over to whoever asked
-            submission.listener(error)
+            listener(error)
 
 
 def _note_failure(part: Part | Exception) -> None:

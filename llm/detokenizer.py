@@ -4,7 +4,7 @@ Knows nothing of tokens; it is fed their bytes.
 """
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from llm.stop_pattern import PatternWalk, StopPattern
@@ -27,13 +27,25 @@ class IncrementalDetokenizer:
     is held back until it is known. The first stop string or match of a stop pattern to be complete
     is removed with all that follows, and `stopped` is set; of those that are complete with the same
     character, the longest. So it makes no difference how the bytes are cut.
+
+    `may_stop` is asked about the text before a stop; where it says no, the stop is text.
     """
 
-    def __init__(self, stop: Sequence[str] = (), stop_regex: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        stop: Sequence[str] = (),
+        stop_regex: Sequence[str] = (),
+        *,
+        may_stop: Callable[[str], bool] | None = None,
+    ) -> None:
         """Take stop strings and patterns; see `StopPattern` for errors."""
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._walks: list[_Walk] = [_StringWalk(s) for s in stop]
-        self._walks += [PatternWalk(StopPattern(pattern)) for pattern in stop_regex]
+        self._stop = tuple(stop)
+        self._patterns = [StopPattern(pattern) for pattern in stop_regex]
+        self._may_stop = may_stop
+        self._whole: list[str] = []  # all that was given out, where somebody asks about it
+        self._begun = 0  # characters before the walks began
+        self._walks = self._new_walks()
         self._held = ""
         self._said = 0  # characters given out
         self.stopped = False
@@ -50,20 +62,31 @@ class IncrementalDetokenizer:
         said, self._held = said + self._held, ""
         return said
 
+    def _new_walks(self) -> list[_Walk]:
+        walks: list[_Walk] = [_StringWalk(stop) for stop in self._stop]
+        return walks + [PatternWalk(pattern) for pattern in self._patterns]
+
     def _release(self, text: str) -> str:
         if not self._walks:
             return text
         self._held += text
-        for character in text:
+        for i, character in enumerate(text):
             begins = [walk.push(character) for walk in self._walks]
             found = [begin for begin in begins if begin is not None]
-            if found:
+            if not found:
+                continue
+            before = self._held[: self._begun + min(found) - self._said]
+            if self._may_stop is None or self._may_stop("".join([*self._whole, before])):
                 self.stopped = True
-                said, self._held = self._held[: min(found) - self._said], ""
-                return said
-        cut = min(walk.earliest for walk in self._walks) - self._said
+                self._held = ""
+                return before
+            self._begun = self._said + len(self._held) - (len(text) - i - 1)
+            self._walks = self._new_walks()
+        cut = self._begun + min(walk.earliest for walk in self._walks) - self._said
         said, self._held = self._held[:cut], self._held[cut:]
         self._said += cut
+        if self._may_stop is not None:
+            self._whole.append(said)
         return said
 
 

@@ -1,66 +1,42 @@
 """The engine: requests in, text out, all of them one step further at a time.
 
-A step asks the scheduler which rows run, the runner for their logits and the sampler for tokens,
+A step asks the scheduler which rows run, the runner for their logits and the pipeline for tokens,
 and gives each request its text. `AsyncEngine` turns the crank from a thread of its own; here
 nothing waits and nothing is locked. Knows nothing of HTTP, documents or dialogue.
 """
 
 import itertools
 import logging
-import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Unpack
 
-import numpy as np
-from jaxtyping import Float32
-
-from llm.block_manager import BlockManager, CacheDomain
+from llm.block_manager import BlockManager
+from llm.branch import Branch
 from llm.chat import Completion, FinishReason, Message
-from llm.chat_template import ChatTemplate
+from llm.decoding.account import TokenLogProbs
+from llm.decoding.compose import default_exit_layer
+from llm.decoding.controls import ControlBuilder
 from llm.decoding.pipeline import Pipeline
 from llm.decoding.sampler import BatchSampler
+from llm.decoding.vocabulary import Vocabulary
+from llm.draft_rounds import Contender, draw_rounds, propose
 from llm.engine_statistics import EngineLimits, EngineState, EngineStatistics
-from llm.errors import ContextOverflowError, EngineFailureError, LLMError
-from llm.model_runner import EVERYTHING, ModelRunner, Span, batch_of
+from llm.errors import EngineFailureError, LLMError
+from llm.head_store import HeadStore
+from llm.model_runner import NO_EXIT, ModelRunner
 from llm.paged_cache import BLOCK
+from llm.preparation import PreparedRequest, Submission, SubmissionOptions, begin, prepare
 from llm.request import Listener, Part, Request
-from llm.runner_choice import ChosenRunner
 from llm.sampling_params import SamplingParams
 from llm.scheduler import Scheduler
+from llm.sequence import Gang
+from llm.served_model import ServedModel
 from llm.step_plan import Chunk, Step
-from llm.sequence import Sequence as TokenSequence
-from llm.sequence import Window
-from llm.tokenizer import TextTokenizer
+from llm.step_rows import StepRows, compute
 
 logger = logging.getLogger(__name__)
-
-Logits = Float32[np.ndarray, "p v"]
-
-_SINKS = 4
-_LEAST_CONTEXT = 16
-_PLAIN = "plain"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedModel:
-    """A model as the engine needs it: what computes it, and what turns text into its tokens."""
-
-    name: str
-    compute: ChosenRunner
-    tokenizer: TextTokenizer
-    template: ChatTemplate
-    context_size: int
-    size: int  # of the vocabulary, as wide as the logits
-
-    def __post_init__(self) -> None:
-        held = self.compute.runner.num_blocks * BLOCK
-        if not _LEAST_CONTEXT <= self.context_size <= held:
-            raise ValueError(
-                f"context_size must be in [{_LEAST_CONTEXT}, {held}], what the cache of"
-                f" {self.name} holds; got {self.context_size}"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +49,7 @@ class _Tokens:
 
 
 class Engine:
-    """Requests over one model; for one thread at a time."""
+    """Requests over one model; for one thread at a time, but `encode` and `prepare` for any."""
 
     def __init__(
         self,
@@ -87,17 +63,20 @@ class Engine:
         self.model = model
         self.limits = limits or EngineLimits()
         self.statistics = EngineStatistics()
-        self._runner: ModelRunner = model.compute.runner
-        self._tokenizer = model.tokenizer
-        self._token_bytes = tuple(map(model.tokenizer.token_bytes, range(model.size)))
-        self._pipeline = Pipeline(
-            sampler,
-            _Tokens(
-                size=model.size,
-                eos_ids=model.tokenizer.eos_ids,
-                token_bytes=self._token_bytes,
-            ),
+        self.controls = ControlBuilder(
+            lambda: Vocabulary(model.tokenizer, size=model.size),
+            model.tokenizer.encode,
+            HeadStore(model.head_folders, model.compute.unembedding),
+            drafts=model.compute.determinism == "strict",
         )
+        self._runner: ModelRunner = model.compute.runner
+        self._tokens = _Tokens(
+            size=model.size,
+            eos_ids=model.tokenizer.eos_ids,
+            token_bytes=tuple(map(model.tokenizer.token_bytes, range(model.size))),
+        )
+        self._pipeline = Pipeline(sampler, self._tokens)
+        self._exit_layer = default_exit_layer(model.num_layers)
         self._clock = clock
         self._blocks = BlockManager(num_blocks=self._runner.num_blocks, block_size=BLOCK)
         self._scheduler = Scheduler(
@@ -108,7 +87,8 @@ class Engine:
             clock=clock,
         )
         self._numbers = itertools.count()
-        self._requests: dict[int, Request] = {}
+        self._requests: dict[int, Request] = {}  # by the number of their first sequence
+        self._owners: dict[int, Request] = {}  # by the numbers of all their sequences
 
     @property
     def has_work(self) -> bool:
@@ -124,70 +104,58 @@ class Engine:
         """Return the prompt of a chat as token ids."""
         return self.model.template.encode(messages)
 
+    def prepare(self, submission: Submission) -> PreparedRequest:
+        """Make a request ready, on the thread of whoever asks; see `llm.preparation.prepare`."""
+        return prepare(submission, self.controls, context_size=self.model.context_size)
+
     def add_request(
         self,
         prompt_ids: Sequence[int],
         params: SamplingParams,
         listener: Listener,
-        *,
-        cancel: threading.Event | None = None,
-        tenant: str = "",
-        priority: int = 0,
+        **options: Unpack[SubmissionOptions],
     ) -> Request:
-        """Queue a request; `listener` hears of its text from `step`. A lower `priority` goes first.
+        """Prepare a request and queue it; see `prepare` and `add`."""
+        submission = Submission(prompt_ids=prompt_ids, params=params, **options)
+        return self.add(self.prepare(submission), listener)
+
+    def add(self, prepared: PreparedRequest, listener: Listener) -> Request:
+        """Queue a request; `listener` hears of its text from `step`.
 
         Raises:
-            ContextOverflowError: the prompt leaves no room for a single token, and the request does
-                not ask for a rolling cache.
-            RequestTooLargeError: the whole cache could not hold it.
+            RequestTooLargeError: the whole cache could not hold it, or not all of its branches.
             EngineBusyError: as many requests wait as may.
             ConstraintConflictError: what is asked of its tokens contradicts itself.
         """
-        if not prompt_ids:
-            raise ValueError("a prompt needs at least one token")
-        rolls = params.overflow == "roll"
-        if len(prompt_ids) >= self.model.context_size and not rolls:
-            raise ContextOverflowError(
-                num_tokens=len(prompt_ids), limit=self.model.context_size - 1, what="the prompt"
-            )
-        room = self.model.context_size - len(prompt_ids)
-        limit = params.max_tokens or max(room, 1)
-        window = None
-        if limit > room:
-            if rolls:
-                window = Window(sinks=_SINKS, size=self.model.context_size - _SINKS)
-            else:
-                limit = room
-        now = self._clock()
-        sequence = TokenSequence(
-            number=next(self._numbers),
-            token_ids=list(prompt_ids),
-            domain=self._domain(tenant, window),
-            max_tokens=limit,
-            priority=priority,
-            arrival=now,
-            deadline=None if params.timeout_s is None else now + params.timeout_s,
-            window=window,
+        request = begin(
+            prepared,
+            listener,
+            self._pipeline,
+            self._tokens,
+            fingerprint=self.model.compute.fingerprint,
+            numbers=self._next_number,
+            now=self._clock(),
         )
-        seed = secrets.randbits(63) if params.seed is None else params.seed
-        row = self._pipeline.join(params, seed, prompt_ids)
         try:
-            self._scheduler.add(sequence)
+            self._scheduler.add(request.sequence)
         except LLMError:
-            self._pipeline.leave(row)
+            self._pipeline.leave(request.row)
             raise
-        request = Request(
-            sequence,
-            row,
-            cancel=cancel or threading.Event(),
-            listener=listener,
-        )
-        self._requests[sequence.number] = request
+        self._enter(request)
         return request
 
-    def _domain(self, tenant: str, window: Window | None) -> CacheDomain:
-        mode = _PLAIN if window is None else f"sink:{window.sinks}:{window.size}"
-        return CacheDomain(model=self.model.compute.fingerprint, tenant=tenant, mode=mode)
+    def _next_number(self) -> int:
+        return next(self._numbers)
+
+    def _enter(self, request: Request) -> None:
+        self._requests[request.sequence.number] = request
+        self._own(request, request.branch)
+
+    def _own(self, request: Request, branch: Branch) -> None:
+        for sequence in branch.sequences:
+            self._owners[sequence.number] = request
+
+    # --- a step ------------------------------------------------------------------------------
 
     def step(self) -> bool:
         """Bring the requests one step further; returns whether there was anything to do.
@@ -196,24 +164,141 @@ class Engine:
         """
         started = self._clock()
         ended = self._end_given_up()
+        propose(self._requests.values())
         step = self._scheduler.schedule()
         if step is None:
             return ended
         if step.copies:
             self._runner.copy_blocks((copy.source, copy.target) for copy in step.copies)
+        needs_exit = False
         for chunk in step.chunks:
-            self._requests[chunk.sequence.number].begin(chunk.start)
+            owner = self._owners[chunk.sequence.number]
+            owner.begin(chunk.start)
+            needs_exit = needs_exit or owner.wiring.needs_exit
         scheduled = self._clock()
-        chunks, logits = self._compute(step.chunks)
+        exit_layer = self._exit_layer if needs_exit else NO_EXIT
+        rows = compute(self._runner, step.chunks, exit_layer=exit_layer, fail=self._fail_chunk)
         forwarded = self._clock()
-        self._scheduler.commit(step if len(chunks) == len(step.chunks) else _only(step, chunks))
-        self._draw([chunk for chunk in chunks if chunk.needs_logits], logits)
+        self._scheduler.commit(
+            Step(chunks=rows.chunks, copies=step.copies, preempted=step.preempted)
+        )
+        self._draw(rows)
         self.statistics.count_step(
-            rows=sum(chunk.stop - chunk.start for chunk in chunks),
+            rows=sum(chunk.num_rows for chunk in rows.chunks),
             preempted=len(step.preempted),
             forward_s=forwarded - scheduled,
             total_s=self._clock() - started,
         )
+        return True
+
+    def _draw(self, rows: StepRows) -> None:
+        """Draw for all whose rows are there: those of one branch, then the beams."""
+        places: dict[int, tuple[int, Chunk]] = {}  # where the rows of a sequence begin
+        for chunk, start in zip(rows.chunks, rows.starts, strict=True):
+            if chunk.needs_logits and chunk.sequence.number in self._owners:
+                places[chunk.sequence.number] = start, chunk
+        contenders: list[Contender] = []
+        beams: dict[int, Request] = {}
+        for number, (start, chunk) in places.items():
+            request = self._owners[number]
+            if request.beam is not None:
+                beams[request.sequence.number] = request
+                continue
+            if number != request.sequence.number:  # its other prompt
+                continue
+            baseline = request.branch.baseline
+            beside = None if baseline is None else places[baseline.number][0]
+            contenders += [
+                Contender(each, start=start, baseline=beside, draft=chunk.draft)
+                for each in (request, *self._branch_off(request))
+            ]
+        if contenders:
+            draw_rounds(contenders, rows, self._pipeline, take=self._take, fail=self._fail)
+            for contender in contenders:
+                self._accept(contender)
+        for request in beams.values():
+            self._advance_beam(request, rows, {n: start for n, (start, _) in places.items()})
+
+    def _accept(self, contender: Contender) -> None:
+        request, accepted = contender.request, contender.accepted
+        request.note_draft(len(contender.draft), accepted)
+        if accepted and request.sequence.number in self._requests:
+            for sequence in request.branch.sequences:
+                self._scheduler.accept(sequence, accepted)
+
+    def _branch_off(self, request: Request) -> list[Request]:
+        """Fork the other answers of a request, all of which draw from the same first row."""
+        if request.has_branched:
+            return []
+        request.has_branched = True
+        others = []
+        for choice, listener in enumerate(request.wiring.other_listeners, start=1):
+            branch = self._forked(request.branch, stream=choice)
+            other = request.fork(branch, listener, choice=choice)
+            self._enter(other)
+            others.append(other)
+        return others
+
+    def _forked(self, branch: Branch, *, stream: int) -> Branch:
+        gang = None if branch.baseline is None else Gang(2)
+        sequence, *baseline = (
+            self._scheduler.fork(each, number=self._next_number(), gang=gang)
+            for each in branch.sequences
+        )
+        row = self._pipeline.fork(branch.row, stream=stream)
+        return Branch(sequence=sequence, row=row, baseline=baseline[0] if baseline else None)
+
+    def _advance_beam(self, request: Request, rows: StepRows, starts: dict[int, int]) -> None:
+        beam = request.beam
+        assert beam is not None
+        try:
+            logits, forwards = [], []
+            for branch in beam.live:
+                row = starts[branch.sequence.number]
+                baseline = None if branch.baseline is None else starts[branch.baseline.number]
+                logits.append(rows.logits[row])
+                forwards.append(rows.forwards(row, baseline))
+            candidates = beam.candidates(self._pipeline, logits, forwards)
+            left = list(beam.live)
+            for branch in beam.advance(
+                candidates, self._scheduler, self._pipeline, self._next_number
+            ):
+                self._own(request, branch)
+        except LLMError as error:
+            self._fail(request, error)
+            return
+        except Exception as error:
+            logger.exception("a beam failed")
+            self._fail(request, EngineFailureError(f"the beam failed: {error!r}"))
+            return
+        for branch in left:
+            if branch not in beam.live:
+                self._disown(branch)
+        now = self._clock()
+        self.statistics.count_token(request, now)
+        request.note_token(now)
+        if beam.is_done:
+            self._finish(request, "stop")
+
+    def _take(self, request: Request, token: int, told: TokenLogProbs | None) -> bool:
+        """Give a request its next token; returns whether it goes on."""
+        now = self._clock()
+        self.statistics.count_token(request, now)
+        if told is not None and token not in self._tokens.eos_ids:
+            spelt = self._tokens.token_bytes
+            request.account(told, spelt[token], tuple(spelt[other] for other, _ in told.top))
+        request.row.take(token)
+        if request.drafter is not None:
+            request.drafter.take(token)
+        for sequence in request.branch.sequences:
+            self._scheduler.append(sequence, token)
+        if token in self._tokens.eos_ids:
+            request.note_token(now)
+            self._finish(request, "stop")
+            return False
+        if (reason := request.take(self._tokens.token_bytes[token], now)) is not None:
+            self._finish(request, reason)
+            return False
         return True
 
     def generate_batch(
@@ -235,10 +320,58 @@ class Engine:
                 raise completion
         return [completion for completion in completions if isinstance(completion, Completion)]
 
+    # --- ends --------------------------------------------------------------------------------
+
+    def _end_given_up(self) -> bool:
+        cancelled = [r for r in self._requests.values() if r.wiring.cancel.is_set()]
+        for request in cancelled:
+            self._finish(request, "cancelled")
+        expired = {self._owners[s.number].sequence.number for s in self._scheduler.expired()}
+        for number in expired:
+            self._finish(self._requests[number], "deadline")
+        return bool(cancelled or expired)
+
+    def _finish(self, request: Request, reason: FinishReason) -> None:
+        sequence = request.sequence
+        left = 0
+        if sequence.window is not None:
+            kept = sequence.window.sinks + sequence.window.size
+            left = max(0, sequence.num_computed - kept)
+        if request.beam is not None:
+            request.beam.cut(reason)
+        self._remove(request)
+        now = self._clock()
+        self.statistics.count_end(request, reason, now)
+        request.complete(reason, now=now, left_window=left)
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        self._remove(request)
+        self.statistics.count_end(request, "error", self._clock())
+        request.fail(error)
+
+    def _fail_chunk(self, chunk: Chunk, error: Exception) -> None:
+        request = self._owners.get(chunk.sequence.number)
+        if request is not None:
+            logger.error("a step of one request failed", exc_info=error)
+            self._fail(request, EngineFailureError(f"the engine failed: {error!r}"))
+
+    def _remove(self, request: Request) -> None:
+        for branch in request.branches:
+            for sequence in branch.sequences:
+                self._scheduler.finish(sequence)
+            self._pipeline.leave(branch.row)
+            self._disown(branch)
+        del self._requests[request.sequence.number]
+
+    def _disown(self, branch: Branch) -> None:
+        for sequence in branch.sequences:
+            self._owners.pop(sequence.number, None)
+
     def fail_all(self, error: Exception) -> None:
         """End every request with an error."""
         for request in list(self._requests.values()):
-            self._fail(request, error)
+            if request.sequence.number in self._requests:  # one may have taken others with it
+                self._fail(request, error)
 
     def state(self) -> EngineState:
         """Return a picture of what runs, waits and is kept."""
@@ -264,94 +397,3 @@ class Engine:
     def check(self) -> None:
         """Assert that blocks and tables agree; for tests and soak runs."""
         self._blocks.check()
-
-    def _end_given_up(self) -> bool:
-        cancelled = [request for request in self._requests.values() if request.cancel.is_set()]
-        for request in cancelled:
-            self._finish(request, "cancelled")
-        expired = self._scheduler.expired()
-        for sequence in expired:
-            self._finish(self._requests[sequence.number], "deadline")
-        return bool(cancelled or expired)
-
-    def _compute(self, chunks: Sequence[Chunk]) -> tuple[list[Chunk], Logits]:
-        """Return the chunks that could be computed, and the logits of those that need them."""
-        try:
-            output = self._runner.forward(batch_of([_span_of(chunk) for chunk in chunks]))
-        except Exception as error:  # it may be the fault of one row: each on its own
-            if len(chunks) == 1:
-                logger.exception("a step of one request failed")
-                failed = self._requests[chunks[0].sequence.number]
-                self._fail(failed, EngineFailureError(f"the engine failed: {error!r}"))
-                return [], np.zeros((0, 0), np.float32)
-        else:
-            return list(chunks), output.logits
-        kept: list[Chunk] = []
-        rows: list[Logits] = []
-        for chunk in chunks:
-            done, logits = self._compute([chunk])
-            kept += done
-            rows.append(logits.copy())  # the runner uses the memory again
-        return kept, np.concatenate([row for row in rows if row.size] or rows)
-
-    def _draw(self, chunks: Sequence[Chunk], logits: Logits) -> None:
-        if not chunks:
-            return
-        requests = [self._requests[chunk.sequence.number] for chunk in chunks]
-        drawn = self._pipeline.draw(logits, [request.row for request in requests])
-        now = self._clock()
-        tokens = drawn.token_ids.tolist()
-        for i, (request, token) in enumerate(zip(requests, tokens, strict=True)):
-            if (error := drawn.errors.get(i)) is not None:
-                self._fail(request, error)
-            else:
-                self._take(request, token, now)
-
-    def _take(self, request: Request, token: int, now: float) -> None:
-        self.statistics.count_token(request, now)
-        request.row.take(token)
-        self._scheduler.append(request.sequence, token)
-        if token in self._tokenizer.eos_ids:
-            request.note_token(now)
-            self._finish(request, "stop")
-        elif (reason := request.take(self._token_bytes[token], now)) is not None:
-            self._finish(request, reason)
-
-    def _finish(self, request: Request, reason: FinishReason) -> None:
-        sequence = request.sequence
-        left = 0
-        if sequence.window is not None:
-            kept = sequence.window.sinks + sequence.window.size
-            left = max(0, sequence.num_computed - kept)
-        self._remove(request)
-        now = self._clock()
-        self.statistics.count_end(request, reason, now)
-        request.complete(reason, now=now, left_window=left)
-
-    def _fail(self, request: Request, error: Exception) -> None:
-        self._remove(request)
-        self.statistics.count_end(request, "error", self._clock())
-        request.fail(error)
-
-    def _remove(self, request: Request) -> None:
-        self._scheduler.finish(request.sequence)
-        del self._requests[request.sequence.number]
-        self._pipeline.leave(request.row)
-
-
-def _only(step: Step, chunks: Sequence[Chunk]) -> Step:
-    return replace(step, chunks=tuple(chunks))
-
-
-def _span_of(chunk: Chunk) -> Span:
-    sequence, start, stop = chunk.sequence, chunk.start, chunk.stop
-    assert sequence.table is not None
-    window = sequence.window
-    return Span(
-        token_ids=sequence.token_ids[start:stop],
-        start=start,
-        blocks=sequence.table.blocks,
-        wants="last" if chunk.needs_logits else "none",
-        sinks=0 if window is None else window.sinks,
-        window=EVERYTHING if window is None else window.size,
-    )

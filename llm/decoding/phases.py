@@ -212,6 +212,36 @@ class Drafter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guidance:
+    """What guides one branch besides its sampling parameters; its own, none shared."""
+
+    grammar: Constraint | None = None
+    composers: tuple[Composer, ...] = ()
+    factors: tuple[Factor, ...] = ()
+    mark: Mark | None = None
+
+    def fork(self, stream: int) -> "Guidance":
+        """Return an independent copy for a branch of another number; the grammar stays behind."""
+        return Guidance(
+            composers=tuple(composer.fork() for composer in self.composers),
+            factors=tuple(factor.fork() for factor in self.factors),
+            mark=None if self.mark is None else self.mark.fork(stream),
+        )
+
+    def take(self, token: int) -> None:
+        """Note a token that was taken; the grammar is told by whoever drew it."""
+        for composer in self.composers:
+            composer.take(token)
+        for factor in self.factors:
+            factor.take(token)
+        if self.mark is not None:
+            self.mark.take(token)
+
+
+UNGUIDED = Guidance()
+
+
 def unrestricted(logits: RawLogits) -> FeasibleLogits:
     """Pass a row on that nothing constrains."""
     return FeasibleLogits(logits)

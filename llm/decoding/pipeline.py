@@ -12,26 +12,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from llm.decoding.account import Account, TokenLogProbs
 from llm.decoding.draw import draw
 from llm.decoding.feasible import Clause, Feasible, fixed_clauses, string_clauses
 from llm.decoding.phases import (
-    Constraint,
+    UNGUIDED,
+    Forwards,
+    Guidance,
     RawLogits,
     Row,
-    SteeredLogits,
     Survivors,
     Tokens,
-    uncomposed,
-    unrestricted,
-    unshaped,
-    unsteered,
 )
 from llm.decoding.pipeline_row import PipelineRow
+from llm.decoding.row_phases import followers, steered
 from llm.decoding.sampler import DAMAGED, BatchSampler, SamplingRows
 from llm.decoding.shape import Shape
+from llm.decoding.speculative import verify
 from llm.decoding.spellings import Spellings
 from llm.decoding.truncate import truncate
 from llm.decoding.word_lists import WordLists
@@ -44,6 +43,7 @@ CONFLICT = -2  # stands for the token of a row for which the constraints left no
 
 _MAX_REDRAWS = 16
 _SEED_BITS = 2**64 - 1
+_NOTHING_ELSE = Forwards()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +78,20 @@ class Pipeline:
         params: SamplingParams,
         seed: int,
         prompt_ids: Sequence[int],
-        grammar: Constraint | None = None,
+        guidance: Guidance = UNGUIDED,
         *,
         stream: int = 0,
     ) -> PipelineRow:
         """Add a branch; `stream` tells branches of one request apart.
+
+        What guides it is its own from now on.
 
         Raises:
             ConstraintConflictError: the constraints contradict each other from the start, or name
                 tokens that the model does not have.
             ValueError: the seed does not fit in 64 bits, or the stream in 32.
         """
-        feasible = Feasible(self._clauses(params), grammar, size=self._tokens.size)
+        feasible = Feasible(self._clauses(params), guidance.grammar, size=self._tokens.size)
         if feasible.is_needed:
             feasible.narrow()
         breakers = None
@@ -103,6 +105,7 @@ class Pipeline:
             position=len(prompt_ids),
             feasible=feasible if feasible.is_needed else None,
             shape=shape if shape.is_needed else None,
+            guidance=guidance,
         )
         return self._seated(row)
 
@@ -121,11 +124,15 @@ class Pipeline:
         row.slot = -1
 
     def draw(
-        self, logits: Float32[np.ndarray, "r v"], rows: Sequence[PipelineRow]
+        self,
+        logits: Float32[np.ndarray, "r v"],
+        rows: Sequence[PipelineRow],
+        forwards: Sequence[Forwards] | None = None,
     ) -> PipelineResult:
         """Draw a token for each row; the logits may be overwritten.
 
-        A row changes by `PipelineRow.take`, which must follow a draw before the next.
+        A row changes by `PipelineRow.take`, which must follow a draw before the next. Rows with
+        composers or factors need their `forwards`.
 
         Raises:
             ValueError: the logits do not fit the rows.
@@ -134,16 +141,41 @@ class Pipeline:
         if all(map(_is_plain, rows)):
             tokens = self._sampler.draw(logits, seats)
             return _plain_result(tokens)
-        return self._draw_phased(logits, rows, seats)
+        return self._draw_phased(logits, rows, seats, forwards)
+
+    def followers(
+        self,
+        logits: Float32[np.ndarray, " v"],
+        row: PipelineRow,
+        forwards: Forwards = _NOTHING_ELSE,
+        *,
+        count: int,
+    ) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
+        """Return what a beam wants of a row instead of a draw; see `row_phases.followers`.
+
+        Raises:
+            ConstraintConflictError: no token may come.
+            EngineFailureError: the logits are damaged.
+        """
+        row.forget_draw()
+        z = self._writable(logits[None], 1)[0]
+        if not np.isfinite(z.max()):
+            raise _damaged()
+        return followers(row, RawLogits(z), forwards, count=count)
 
     def _draw_phased(
-        self, logits: Float32[np.ndarray, "r v"], rows: Sequence[PipelineRow], seats: SamplingRows
+        self,
+        logits: Float32[np.ndarray, "r v"],
+        rows: Sequence[PipelineRow],
+        seats: SamplingRows,
+        forwards: Sequence[Forwards] | None,
     ) -> PipelineResult:
         z = self._writable(logits, len(rows))
-        phased = [(i, row) for i, row in enumerate(rows) if not row.is_plain]
+        phased = [(i, row) for i, row in enumerate(rows) if not _is_plain(row)]
         errors: dict[int, LLMError] = {}
         for i, row in phased:
-            self._prepare(i, row, z[i], errors)
+            beside = _NOTHING_ELSE if forwards is None else forwards[i]
+            self._prepare(i, row, z[i], beside, errors)
         tokens = self._draw_together(z, rows, seats, errors)
         logprobs: dict[int, TokenLogProbs] = {}
         for i, row in phased:
@@ -173,7 +205,7 @@ class Pipeline:
         errors: dict[int, LLMError],
     ) -> Int64[np.ndarray, " r"]:
         """Draw for the rows whose cuts the sampler knows."""
-        together = [i for i, row in enumerate(rows) if not row.needs_twin and i not in errors]
+        together = [i for i, row in enumerate(rows) if not _is_alone(row) and i not in errors]
         if len(together) == len(rows):
             tokens = self._sampler.draw(logits, seats)
         else:
@@ -184,7 +216,12 @@ class Pipeline:
         return tokens
 
     def _prepare(
-        self, i: int, row: PipelineRow, z: Float32[np.ndarray, " v"], errors: dict[int, LLMError]
+        self,
+        i: int,
+        row: PipelineRow,
+        z: Float32[np.ndarray, " v"],
+        forwards: Forwards,
+        errors: dict[int, LLMError],
     ) -> None:
         """Run the phases before the cuts."""
         row.forget_draw()
@@ -195,7 +232,7 @@ class Pipeline:
         if row.params.logprobs:
             row.account = Account(raw)
         try:
-            row.logits = _steered(row, raw)
+            row.logits = steered(row, raw, forwards)
         except LLMError as error:
             errors[i] = error
         except Exception as error:  # of a grammar: its row alone fails
@@ -211,15 +248,15 @@ class Pipeline:
     ) -> TokenLogProbs | None:
         """Draw what was not drawn yet, until the grammar agrees; then give the account."""
         try:
-            if row.needs_twin:
-                tokens[i] = _draw_alone(row)
+            if _is_alone(row):
+                tokens[i] = self._draw_alone(row)
             for _ in range(_MAX_REDRAWS):
                 if row.accept(int(tokens[i])):
-                    return _told(row, int(tokens[i]))
+                    return self._told(row, int(tokens[i]))
                 assert row.feasible is not None
                 assert row.logits is not None
                 row.logits = row.feasible.restrict_further(row.logits)
-                tokens[i] = _draw_alone(row)
+                tokens[i] = self._draw_alone(row)
         except LLMError as error:
             errors[i] = error
             return None
@@ -231,6 +268,64 @@ class Pipeline:
             f"the grammar refused {_MAX_REDRAWS} tokens one after the other; make it simpler"
         )
         return None
+
+    def _survivors(self, row: PipelineRow) -> Survivors:
+        """Return what the row's token is drawn from, as the mark leaves it."""
+        if row.survivors is None:
+            assert row.logits is not None
+            if row.needs_twin:
+                try:
+                    found = truncate(row.logits, row.params, most_bits=row.ceiling)
+                except ValueError:
+                    raise _damaged() from None
+            else:
+                found = self._sampler.survivors(
+                    row.logits[None], self._sampling.at([row.slot])
+                ).row(0)
+            row.survivors = found
+        return row.survivors
+
+    def _draw_alone(self, row: PipelineRow) -> int:
+        row.survivors = None
+        survivors = self._survivors(row)
+        if not len(survivors.token_ids):
+            raise _damaged()
+        noise = None
+        if (mark := row.guidance.mark) is not None:
+            survivors = mark.reweight(survivors)
+            noise = mark.noise(survivors.token_ids)
+        if row.drafted is not None:
+            verdict = verify(
+                survivors,
+                row.drafted,
+                q=None,
+                seed=row.seed,
+                position=row.position,
+                stream=row.row.branch,
+            )
+            return verdict.token
+        if noise is not None:
+            score = survivors.log_probs + noise
+            return int(survivors.token_ids[score == score.max()].min())
+        return draw(
+            survivors.token_ids,
+            survivors.log_probs,
+            seed=row.seed,
+            position=row.position,
+            stream=row.row.branch,
+        )
+
+    def _told(self, row: PipelineRow, token: int) -> TokenLogProbs | None:
+        if row.account is None:
+            return None
+        params = row.params
+        return row.account.of(
+            token,
+            allowed=None if row.feasible is None else row.feasible.allowed,
+            survivors=self._survivors(row) if params.logprobs_mode == "final" else None,
+            mode=params.logprobs_mode,
+            num_top=params.top_logprobs,
+        )
 
     def _seated(self, row: PipelineRow) -> PipelineRow:
         row.slot = self._sampling.join(
@@ -256,53 +351,17 @@ class Pipeline:
         return fixed + string_clauses(self._tokens, banned=banned, allowed=allowed)
 
 
-def _steered(row: PipelineRow, raw: RawLogits) -> SteeredLogits:
-    feasible = unrestricted(raw) if row.feasible is None else row.feasible.restrict(raw)
-    shaped = unshaped(feasible) if row.shape is None else row.shape.shape(feasible)
-    return unsteered(uncomposed(shaped))
-
-
-def _survivors(row: PipelineRow) -> Survivors:
-    if row.survivors is None:
-        assert row.logits is not None
-        try:
-            row.survivors = truncate(row.logits, row.params, most_bits=row.ceiling)
-        except ValueError:
-            raise _damaged() from None
-    return row.survivors
-
-
-def _draw_alone(row: PipelineRow) -> int:
-    row.survivors = None
-    survivors = _survivors(row)
-    return draw(
-        survivors.token_ids,
-        survivors.log_probs,
-        seed=row.seed,
-        position=row.position,
-        stream=row.row.branch,
-    )
-
-
-def _told(row: PipelineRow, token: int) -> TokenLogProbs | None:
-    if row.account is None:
-        return None
-    params = row.params
-    return row.account.of(
-        token,
-        allowed=None if row.feasible is None else row.feasible.allowed,
-        survivors=_survivors(row) if params.logprobs_mode == "final" else None,
-        mode=params.logprobs_mode,
-        num_top=params.top_logprobs,
-    )
-
-
 def _failure(error: Exception) -> EngineFailureError:
     return EngineFailureError(f"the constraints of this request failed: {error!r}")
 
 
+def _is_alone(row: PipelineRow) -> bool:
+    """Whether a row is drawn by itself: it has cuts or noise that the sampler does not know."""
+    return row.needs_twin or row.guidance.mark is not None or row.drafted is not None
+
+
 def _is_plain(row: PipelineRow) -> bool:
-    return row.is_plain
+    return row.is_plain and row.drafted is None
 
 
 def _damaged() -> EngineFailureError:

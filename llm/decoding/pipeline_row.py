@@ -8,7 +8,7 @@ import math
 
 from llm.decoding.account import Account
 from llm.decoding.feasible import Feasible
-from llm.decoding.phases import Row, SteeredLogits, Survivors
+from llm.decoding.phases import UNGUIDED, Guidance, Row, SteeredLogits, Survivors
 from llm.decoding.shape import Shape
 from llm.decoding.truncate import GREEDY_BELOW, needs_twin
 from llm.errors import ConstraintConflictError
@@ -24,12 +24,16 @@ class PipelineRow:
         "_drawn",
         "account",
         "ceiling",
+        "drafted",
         "feasible",
+        "guidance",
         "is_plain",
+        "kl_nats",
         "logits",
         "needs_twin",
         "params",
         "position",
+        "price",
         "row",
         "seed",
         "shape",
@@ -46,6 +50,7 @@ class PipelineRow:
         position: int,
         feasible: Feasible | None,
         shape: Shape | None,
+        guidance: Guidance = UNGUIDED,
     ) -> None:
         """Take the phases that the row uses, None for those it does not."""
         self.row = row
@@ -54,15 +59,25 @@ class PipelineRow:
         self.position = position  # of the token that is drawn next, the prompt included
         self.feasible = feasible
         self.shape = shape
+        self.guidance = guidance  # its grammar is the constraint of `feasible`
+        self.kl_nats = 0.0  # the price of composing and steering, of all tokens taken
         self.needs_twin = needs_twin(params)
         self.is_plain = not (
-            self.needs_twin or params.logprobs or feasible is not None or shape is not None
+            self.needs_twin
+            or params.logprobs
+            or feasible is not None
+            or shape is not None
+            or guidance.composers
+            or guidance.factors
+            or guidance.mark is not None
         )
         self.slot = -1  # in the batch of the sampler
         self.ceiling = math.inf if params.mirostat is None else 2 * params.mirostat.tau
         self.account: Account | None = None  # of the step under way
         self.logits: SteeredLogits | None = None
         self.survivors: Survivors | None = None
+        self.price = 0.0  # of the step under way
+        self.drafted: int | None = None  # a token to be accepted or rejected by a coin
         self._drawn: int | None = None
 
     def take(self, token: int) -> None:
@@ -84,8 +99,10 @@ class PipelineRow:
             self.feasible.take(token)
         if self.shape is not None:
             self.shape.take(token)
+        self.guidance.take(token)
         if self.params.mirostat is not None:
             self._follow(self.params.mirostat, token)
+        self.kl_nats += self.price
         self.position += 1
         self._drawn = None
         self._forget_step()
@@ -119,7 +136,9 @@ class PipelineRow:
             position=self.position,
             feasible=None if self.feasible is None else self.feasible.fork(),
             shape=None if self.shape is None else self.shape.fork(),
+            guidance=self.guidance.fork(row.branch),
         )
+        copy.kl_nats = self.kl_nats
         copy.ceiling = self.ceiling
         return copy
 
@@ -127,6 +146,7 @@ class PipelineRow:
         self.account = None
         self.logits = None
         self.survivors = None
+        self.price = 0.0
 
     def _follow(self, mirostat: Mirostat, token: int) -> None:
         if self.survivors is None or self.params.temperature < GREEDY_BELOW:

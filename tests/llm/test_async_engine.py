@@ -10,6 +10,7 @@ from llm.async_engine import AsyncEngine
 from llm.chat import ChatModel, Completion, Message, TextDelta
 from llm.engine_statistics import EngineLimits
 from llm.errors import EngineBusyError, EngineFailureError
+from llm.preparation import Submission
 from llm.sampling_params import SamplingParams
 from llm.testing import ChatModelContract
 from tests.llm.tiny_engine import tiny_async_engine, tiny_engine
@@ -123,7 +124,7 @@ def test_a_thousand_random_disconnects_leave_no_block_in_use(engine: AsyncEngine
             params = SamplingParams(
                 temperature=1.0, seed=mine.randrange(1000), max_tokens=mine.randrange(1, 30)
             )
-            stream = engine.generate(prompt, params, cancel=cancel)
+            stream = engine.generate(Submission(prompt_ids=prompt, params=params, cancel=cancel))
             for _ in range(mine.randrange(0, 6)):
                 if next(stream, None) is None:
                     break

@@ -13,6 +13,7 @@ from llm.model_runner import Batch, Span, StepOutput, batch_of
 from llm.native.loader import kernel_paths
 from llm.paged_cache import PagedCache
 from llm.precision import Precision
+from llm.preparation import Submission
 from llm.runner_choice import (
     ComputeOptions,
     RowByRowRunner,
@@ -163,6 +164,6 @@ def test_strict_torch_gives_the_same_tokens_in_company(tmp_path: Path) -> None:
 
 def test_a_model_of_odd_sizes_is_served_on_torch() -> None:
     engine = AsyncEngine(Engine(serve(tiny_decoder()), BatchSampler(None)))
-    parts = list(engine.generate(PROMPT, SAMPLED))
+    parts = list(engine.generate(Submission(prompt_ids=PROMPT, params=SAMPLED)))
     assert isinstance(parts[-1], Completion)
     engine.close()

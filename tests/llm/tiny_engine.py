@@ -2,16 +2,18 @@
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 from llm.async_engine import AsyncEngine
 from llm.checkpoint import Decoder
 from llm.decoding.sampler import BatchSampler
-from llm.engine import Engine, ServedModel
+from llm.engine import Engine
 from llm.engine_statistics import EngineLimits
 from llm.model_runner import ModelRunner
 from llm.native.loader import load_library
 from llm.runner_choice import ChosenRunner, ComputeOptions, choose_runner
 from llm.sampling_params import SamplingParams
+from llm.served_model import ServedModel
 from tests.llm.paged import packable_config, random_model
 from tests.llm.tiny_model import tiny_decoder, tiny_tokenizer
 
@@ -22,6 +24,7 @@ def serve(
     context_size: int = 128,
     options: ComputeOptions | None = None,
     wrap: Callable[[ModelRunner], ModelRunner] = lambda runner: runner,
+    head_folders: tuple[Path, ...] = (),
 ) -> ServedModel:
     chosen = choose_runner(
         decoder.model,
@@ -43,6 +46,8 @@ def serve(
         template=decoder.template,
         context_size=context_size,
         size=decoder.model.config.vocab_size,
+        num_layers=decoder.model.config.num_hidden_layers,
+        head_folders=head_folders,
     )
 
 
@@ -63,6 +68,7 @@ def tiny_engine(
     cache_tokens: int = 16 * 40,
     wrap: Callable[[ModelRunner], ModelRunner] = lambda runner: runner,
     ticks: bool = False,
+    head_folders: tuple[Path, ...] = (),
 ) -> Engine:
     """An engine on the compiled path where it was built; with `ticks` its clock counts calls."""
     served = serve(
@@ -70,6 +76,7 @@ def tiny_engine(
         context_size=context_size,
         options=ComputeOptions(threads=1, cache_tokens=cache_tokens),
         wrap=wrap,
+        head_folders=head_folders,
     )
     sampler = BatchSampler(load_library())
     if ticks:

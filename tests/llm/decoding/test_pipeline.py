@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jaxtyping import Float32
 from scipy import stats
 
-from llm.decoding.phases import Mask
+from llm.decoding.phases import Guidance, Mask
 from llm.decoding.pipeline import CONFLICT, Pipeline
 from llm.decoding.pipeline_row import PipelineRow
 from llm.decoding.sampler import DAMAGED, BatchSampler
@@ -216,8 +216,8 @@ def test_a_refused_token_makes_way_for_the_next_best(temperature: float, typical
     refuses = set(range(0, V, 2))
     grammar = Picky(refuses)
     pipeline = toy_pipeline(TOKENS)
-    row = pipeline.join(params, 3, [1], grammar)
-    masked = pipeline.join(params, 3, [1], None)
+    row = pipeline.join(params, 3, [1], Guidance(grammar=grammar))
+    masked = pipeline.join(params, 3, [1])
     for step in range(3):
         token = int(pipeline.draw(row_of(8, step)[None].copy(), [row]).token_ids[0])
         row.take(token)
@@ -232,7 +232,7 @@ def test_a_refused_token_makes_way_for_the_next_best(temperature: float, typical
 def test_another_token_than_the_drawn_one_may_be_taken() -> None:
     grammar = Picky(set())
     pipeline = toy_pipeline(TOKENS)
-    row = pipeline.join(SamplingParams(), 3, [1], grammar)
+    row = pipeline.join(SamplingParams(), 3, [1], Guidance(grammar=grammar))
     drawn = int(pipeline.draw(row_of(1, 1)[None], [row]).token_ids[0])
     row.take(drawn + 1)
     assert grammar.taken == [drawn + 1]
@@ -251,7 +251,8 @@ class Broken(Picky):
 def test_a_fault_in_a_grammar_ends_its_row_alone() -> None:
     pipeline = toy_pipeline(TOKENS)
     grammars = (Broken(set()), Picky(set()))
-    rows = [pipeline.join(SamplingParams(), 3, [1], grammar) for grammar in grammars]
+    guided = [Guidance(grammar=grammar) for grammar in grammars]
+    rows = [pipeline.join(SamplingParams(), 3, [1], each) for each in guided]
     result = pipeline.draw(np.tile(row_of(2, 2), (2, 1)), rows)
     assert result.token_ids.tolist() == [DAMAGED, int(row_of(2, 2).argmax())]
     assert "RuntimeError('broken by " in str(result.errors[0])
@@ -259,8 +260,8 @@ def test_a_fault_in_a_grammar_ends_its_row_alone() -> None:
 
 def test_a_grammar_that_fails_or_refuses_everything_ends_its_row_alone() -> None:
     pipeline = toy_pipeline(TOKENS)
-    failing = pipeline.join(SamplingParams(), 3, [1], Picky(set()))
-    refusing = pipeline.join(SamplingParams(), 3, [1], Picky(set(range(V))))
+    failing = pipeline.join(SamplingParams(), 3, [1], Guidance(grammar=Picky(set())))
+    refusing = pipeline.join(SamplingParams(), 3, [1], Guidance(grammar=Picky(set(range(V)))))
     plain = pipeline.join(SamplingParams(), 3, [1])
     for token in (1, 2, 3, 4):
         failing.take(token)

@@ -1,0 +1,119 @@
+"""One row on its way from the model's logits to the distribution that tokens come from: P1 to P4.
+
+Also the price of what was composed and steered, and what a beam wants of a row instead of a draw.
+Writes into the rows that it is given. Knows no batch and no noise. Letters: `v` vocabulary, `k`
+candidate tokens.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from llm.decoding.compose import compose
+from llm.decoding.phases import (
+    Forwards,
+    RawLogits,
+    ShapedLogits,
+    SteeredLogits,
+    uncomposed,
+    unrestricted,
+    unshaped,
+    unsteered,
+)
+from llm.decoding.pipeline_row import PipelineRow
+from llm.decoding.steer import kl, steer
+from llm.errors import ConstraintConflictError
+
+_MOST_TRIED = 64  # tokens of a row that a grammar may refuse one after the other
+
+
+def steered(row: PipelineRow, raw: RawLogits, forwards: Forwards) -> SteeredLogits:
+    """Run P1 to P4 and note the price; what is wrong with the row is an error of its own.
+
+    Raises:
+        ConstraintConflictError: no token may come.
+        ValueError: a factor or another forward gave what is no number.
+    """
+    feasible = unrestricted(raw) if row.feasible is None else row.feasible.restrict(raw)
+    shaped = unshaped(feasible) if row.shape is None else row.shape.shape(feasible)
+    guidance = row.guidance
+    if not guidance.composers and not guidance.factors:
+        return unsteered(uncomposed(shaped))
+    model = ShapedLogits(shaped.copy())
+    composed = uncomposed(shaped)
+    if guidance.composers:
+        if forwards.baseline is not None:
+            forwards = replace(forwards, baseline=_shaped_alike(row, forwards.baseline))
+        composed = compose(shaped, guidance.composers, forwards)
+    result = unsteered(composed)
+    if guidance.factors:
+        result = steer(composed, guidance.factors, forwards)
+    row.price = kl(result, model)
+    return result
+
+
+def _shaped_alike(row: PipelineRow, logits: ShapedLogits) -> ShapedLogits:
+    """Run P1 and P2 on another forward's row, so that what they do is not amplified by P3."""
+    z = RawLogits(logits.copy())
+    if row.feasible is not None:
+        np.copyto(z, np.float32(-np.inf), where=~row.feasible.allowed)
+    feasible = unrestricted(z)
+    return unshaped(feasible) if row.shape is None else row.shape.shape(feasible)
+
+
+def followers(
+    row: PipelineRow, raw: RawLogits, forwards: Forwards, *, count: int
+) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
+    """Return the `count` most probable tokens that may come next and their log-probabilities.
+
+    These are the model's own, not renormalised by constraints; where penalties, composers or
+    factors change the row, those of the changed row. Of equals the lower token comes first.
+
+    Raises:
+        ConstraintConflictError: no token may come.
+    """
+    changed = row.shape is not None or row.guidance.composers or row.guidance.factors
+    log_total = 0.0 if changed else _log_sum(raw)
+    z = steered(row, raw, forwards)
+    if changed:
+        log_total = _log_sum(z)
+    row.price = 0.0
+    tokens = _accepted(row, z, count)
+    if not tokens:
+        raise ConstraintConflictError("no token may follow a hypothesis of the beam")
+    ids = np.array(tokens, np.int64)
+    return ids, np.minimum(z[ids].astype(np.float64) - log_total, 0.0)
+
+
+def _accepted(row: PipelineRow, z: SteeredLogits, count: int) -> list[int]:
+    constraint = None if row.feasible is None else row.feasible.constraint
+    tried = count if constraint is None else max(count, _MOST_TRIED)
+    best = _best(z, tried)
+    if constraint is None:
+        return best.tolist()
+    found: list[int] = []
+    for token in best.tolist():
+        try:
+            constraint.advance(token)
+        except ConstraintConflictError:
+            continue
+        constraint.rollback(1)
+        found.append(token)
+        if len(found) == count:
+            break
+    return found
+
+
+def _best(z: Float32[np.ndarray, " v"], count: int) -> Int64[np.ndarray, " k"]:
+    count = min(count, len(z))
+    least = np.partition(z, len(z) - count)[len(z) - count]
+    ids = np.flatnonzero((z >= least) & (z > -np.inf))
+    order = np.lexsort((ids, -z[ids].astype(np.float64)))[:count]
+    chosen: Int64[np.ndarray, " k"] = ids[order]
+    return chosen
+
+
+def _log_sum(z: Float32[np.ndarray, " v"]) -> float:
+    peak = float(z.max())
+    return peak + float(np.log(np.exp(z.astype(np.float64) - peak).sum()))
