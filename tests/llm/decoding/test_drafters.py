@@ -2,7 +2,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.decoding.draft_model import DraftModel, DraftNoise
@@ -70,6 +70,7 @@ MAKERS["auto"] = lambda prompt: CombinedDrafter(
 
 @pytest.mark.parametrize("name", list(MAKERS))
 @given(tokens, tokens, st.integers(0, 30), st.integers(0, 9))
+@settings(max_examples=50)
 def test_a_draft_is_a_function_of_the_tokens_taken(
     name: str, prompt: list[int], output: list[int], cut: int, most: int
 ) -> None:
