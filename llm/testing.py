@@ -1,12 +1,22 @@
 """Doubles of the chat port, free of torch, and the contract that every `ChatModel` keeps."""
 
+import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llm.chat import ChatModel, Completion, Message, TextDelta, Usage
+from llm.chat import (
+    ChatModel,
+    Completion,
+    FinishReason,
+    Message,
+    TextDelta,
+    TokenLogProb,
+    Usage,
+)
 from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.errors import ContextOverflowError
 from llm.sampling_params import SamplingParams
@@ -16,8 +26,9 @@ class ScriptedChatModel:
     """A `ChatModel` that answers from a list; a "token" is a word.
 
     `prompts`, `params`, `specs`, `baselines` and `tenants` record what it was given. With an empty
-    script it echoes the last message. `end` says what its completions hold beside their text, such
-    as `{"steer_kl": 0.5}`.
+    script it echoes the last message. Several answers are asked for, several are taken from the
+    script. Of log-probabilities it knows that each token had a half. `end` says what its
+    completions hold beside their text, such as `{"steer_kl": 0.5}`.
     """
 
     def __init__(self, replies: Sequence[str] = (), *, context_size: int = 4096) -> None:
@@ -60,32 +71,54 @@ class ScriptedChatModel:
         self.specs.append(spec)
         self.baselines.append(None if baseline is None else tuple(baseline))
         self.tenants.append(tenant)
+        done: dict[int, Completion] = {}
+        for choice in range(spec.num_choices):
+            done[choice] = yield from self._answer(messages, params, cancel, choice)
+        first, *others = done.values()
+        end = {"alternatives": tuple(others), "left_window": max(0, left), **self.end}
+        yield replace(first, **end)
+
+    def _answer(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        cancel: threading.Event | None,
+        choice: int,
+    ) -> Generator[TextDelta, None, Completion]:
         reply = self.replies.pop(0) if self.replies else messages[-1].content
         said = ""
-        finish = "stop"
-        words = reply.split(" ")
-        num_words = 0
-        for i, word in enumerate(words):
+        finish: FinishReason = "stop"
+        tokens: list[TokenLogProb] = []
+        for i, word in enumerate(reply.split(" ")):
             if cancel is not None and cancel.is_set():
                 finish = "cancelled"
                 break
-            if params.max_tokens is not None and num_words >= params.max_tokens:
+            if params.max_tokens is not None and i >= params.max_tokens:
                 finish = "length"
                 break
             piece = word if i == 0 else " " + word
             said += piece
-            num_words += 1
-            yield TextDelta(text=piece)
-        yield Completion(
+            drawn = _even_odds(piece, params.top_logprobs)
+            tokens.append(drawn)
+            yield TextDelta(
+                text=piece, choice=choice, log_probs=(drawn,) if params.logprobs else ()
+            )
+        return Completion(
             text=said,
-            finish_reason=finish,  # type: ignore[arg-type]
-            usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=num_words),
-            seed=params.seed or 0,
+            finish_reason=finish,
+            usage=Usage(prompt_tokens=self.count_tokens(messages), completion_tokens=len(tokens)),
+            seed=(params.seed or 0) + choice,
             prefill_s=0.0,
             decode_s=0.0,
-            left_window=max(0, left),
-            **self.end,
+            log_probs=tuple(tokens) if params.logprobs else (),
         )
+
+
+def _even_odds(piece: str, num_top: int) -> TokenLogProb:
+    half = math.log(0.5)
+    others = ((piece.encode(), half), (b"\xe2\x82", half), (b"", -math.inf))
+    top = tuple(TokenLogProb(data=data, log_prob=value) for data, value in others)
+    return TokenLogProb(data=piece.encode(), log_prob=half, top=top[:num_top])
 
 
 class ChatModelContract:

@@ -22,7 +22,7 @@ MAX_CALLS = 16  # of one answer
 _OPEN = "<tool_call>"
 _CLOSE = "</tool_call>"
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
-_TAIL = re.compile(r"\s*\}\s*</tool_call>\s*")
+_TAIL = re.compile(r"\s*\}\s*</tool_call>")
 _MAX_HEAD_CHARS = 400
 _INSTRUCTION = (
     "You can call functions. They are listed below, one a line, as JSON with the schema of their"
