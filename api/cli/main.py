@@ -13,6 +13,7 @@ from api.cli.engine import engine_app
 from api.cli.models import models_app
 from api.cli.sentences import SENTENCES, error_line
 from api.cli.server import serve
+from api.cli.train import train_app
 from api.version import VERSION
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.command("ingest")(ingest)
 app.command("chat")(chat)
 app.add_typer(models_app, name="models")
 app.add_typer(engine_app, name="engine")
+app.add_typer(train_app, name="train")
 
 
 def _print_version(is_wanted: bool) -> None:
