@@ -189,6 +189,14 @@ def test_a_false_place_far_ahead_is_left_again() -> None:
     assert right == [True] * 4 + [False] * 4 + [True] * 3
 
 
+def test_what_was_followed_is_not_searched_again() -> None:
+    prediction = [1, 2, 50, 10, 11, 12, 13, 14, 60, 61, 1, 2, 70]
+    drafter = PredictedOutput(prediction)
+    for token in [*prediction[:7], 8, 9, 1, 2]:
+        drafter.take(token)
+    assert drafter.propose(1) == [70]
+
+
 def test_the_longest_match_ahead_is_taken_and_of_those_the_nearest() -> None:
     prediction = [0, 9, 1, 2, 50, 8, 1, 2, 60, 8, 1, 2, 70]
     for written, drafted in (([5, 9, 1, 2], 50), ([5, 8, 1, 2], 60), ([5, 6, 1, 2], 50)):
