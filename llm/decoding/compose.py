@@ -27,6 +27,9 @@ from llm.unembedding import Unembedding
 
 Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 
+# Exits of the default model after layers 24 to 28 of 0 to 29 have their least perplexity on
+# WikiText-2 at 2 to 3, one of 80 to 280; at 1 it is 180 to 50,000.
+EXIT_TEMPERATURE = 3.0
 _MASSLESS = 24.0  # what is less probable than e^-24 of the peak counts for nothing: 2e-6 at most
 _TRIED = (128, 4096)  # tokens that are sorted before all are
 
@@ -53,8 +56,8 @@ def compose(
 
 
 def default_exit_layer(num_layers: int) -> int:
-    """Return the layer, from 0, whose exit is the amateur: about two thirds of the way up."""
-    return max(0, 2 * num_layers // 3 - 1)
+    """Return after which layer, from 0, the amateur exits: an eighth of them below the last."""
+    return max(0, num_layers - 2 - num_layers // 8)
 
 
 @runtime_checkable
@@ -81,19 +84,30 @@ class Amateur(Protocol):
 
 
 class EarlyExit:
-    """The decoder itself without its last layers: `Forwards.exit_hidden` through the same head."""
+    """The decoder itself without its last layers: `Forwards.exit_hidden` through the same head.
 
-    def __init__(self, unembedding: Unembedding) -> None:
-        """Take the rows of the head."""
+    Nobody trained it to be one, so it is far too sure of what it says; `temperature` divides its
+    logits.
+    """
+
+    def __init__(self, unembedding: Unembedding, temperature: float = EXIT_TEMPERATURE) -> None:
+        """Take the rows of the head.
+
+        Raises:
+            ValueError: a temperature that is not above 0.
+        """
+        if not (math.isfinite(temperature) and temperature > 0):
+            raise ValueError(f"the temperature of an exit must be > 0, got {temperature}")
         self._unembedding = unembedding
+        self._temperature = np.float32(temperature)
 
     def advantage(
         self, token_ids: Int64[np.ndarray, " k"], forwards: Forwards
     ) -> Float64[np.ndarray, " k"]:
-        """Return E_v . (h - h_exit)."""
+        """Return E_v . (h - h_exit / temperature)."""
         hidden = _needed(forwards.hidden, "the final hidden state")
         exit_hidden = _needed(forwards.exit_hidden, "the hidden state of an early exit")
-        return self._unembedding.products(token_ids, hidden - exit_hidden)
+        return self._unembedding.products(token_ids, hidden - exit_hidden / self._temperature)
 
     def take(self, token: int) -> None:
         """Nothing to note."""

@@ -92,7 +92,7 @@ class NGramModel:
         """Return the model as arrays, to be kept in a file."""
         return {
             "keys": np.concatenate([level.keys for level in self._levels]),
-            "probs": np.concatenate([level.probs for level in self._levels]).astype(np.float32),
+            "probs": np.concatenate([level.probs for level in self._levels]).astype(np.float16),
             "sizes": np.array([self.vocab_size, *(len(level.keys) for level in self._levels)]),
         }
 
@@ -204,7 +204,7 @@ class NGramModel:
             spent = np.bincount(
                 level.keys // self.vocab_size, weights=level.probs, minlength=parents
             )
-            if (spent > 1 + 1e-5).any():
+            if (spent > 1 + 1e-9).any():
                 raise ValueError("the probabilities of an n-gram model add up to more than one")
             rests.append(np.maximum(1.0 - spent, 0.0))
             parents = len(level.keys)
@@ -276,9 +276,17 @@ def _pruned(
         totals = np.bincount(parents, weights=level.counts, minlength=len(places))
         shares = (level.counts - _discount(level.counts)) / totals[parents]
         keys = places[parents[kept]] * vocab_size + tokens[kept]
-        found.append((keys, shares[kept].astype(np.float32).astype(np.float64)))
+        found.append((keys, _half_below(shares[kept])))
         places = np.cumsum(kept) - 1
     return found
+
+
+def _half_below(shares: Float64[np.ndarray, " e"]) -> Float64[np.ndarray, " e"]:
+    """Round towards zero to half precision, as files keep it: sums stay below one."""
+    halves = shares.astype(np.float16)
+    above = halves.astype(np.float64) > shares
+    halves[above] = np.nextafter(halves[above], np.float16(0))
+    return halves.astype(np.float64)
 
 
 def _discount(counts: Int64[np.ndarray, " e"]) -> float:

@@ -21,7 +21,7 @@ def write_head(
     card: Mapping[str, Any],
     unembedding: Unembedding,
 ) -> Path:
-    """Write a head, reals in half precision, with the probe that ties it to its model; returns its path.
+    """Write a head, reals in half precision, with the probe of its model; returns its path.
 
     The card is written last: a head without one is not listed.
 

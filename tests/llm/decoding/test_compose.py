@@ -59,8 +59,10 @@ class Case:
             hidden=self.hidden, exit_hidden=self.exit, baseline=ShapedLogits(self.baseline)
         )
 
-    def exit_contrast(self, weight: float = 0.5, head: float = 0.1) -> Contrastive:
-        return Contrastive(EarlyExit(self.unembedding), weight=weight, head=head)
+    def exit_contrast(
+        self, weight: float = 0.5, head: float = 0.1, temperature: float = 1.0
+    ) -> Contrastive:
+        return Contrastive(EarlyExit(self.unembedding, temperature), weight=weight, head=head)
 
     def ngram_contrast(self, context: Sequence[int] = (), weight: float = 0.5) -> Contrastive:
         amateur = NGramAmateur(self.ngrams, self.unembedding, context)
@@ -95,6 +97,8 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
 
 
 def nucleus(z: np.ndarray, top_p: float) -> set[int]:
+    if top_p == 1:
+        return set(range(len(z)))
     p = softmax(z)
     order = np.argsort(-p, kind="stable")
     return set(order[: int((np.cumsum(p[order]) >= top_p).argmax()) + 1].tolist())
@@ -106,14 +110,14 @@ def same(got: np.ndarray, wanted: np.ndarray) -> bool:
     return bool(np.abs(softmax(got.astype(np.float64)) - softmax(wanted)).max() < 1e-6 * size)
 
 
-@given(SEEDS, st.floats(0, 3), st.floats(1e-6, 1))
-def test_contrast_is_its_formula(seed: int, weight: float, head: float) -> None:
+@given(SEEDS, st.floats(0, 3), st.floats(1e-6, 1), st.sampled_from([1.0, 3.0]))
+def test_contrast_is_its_formula(seed: int, weight: float, head: float, temperature: float) -> None:
     case = Case(seed)
     expert = case.raw.astype(np.float64)
-    amateur = case.wide @ case.exit
+    amateur = case.wide @ case.exit / temperature
     p = softmax(expert)
     wanted = np.where(p >= head * p.max(), (1 + weight) * expert - weight * amateur, -np.inf)
-    got = case.composed([case.exit_contrast(weight, head)])
+    got = case.composed([case.exit_contrast(weight, head, temperature)])
     assert np.array_equal(np.isfinite(got), np.isfinite(wanted))
     assert same(got, wanted)
 
@@ -143,7 +147,7 @@ def test_context_awareness_is_its_formula_of_log_probabilities(seed: int, alpha:
     assert same(got, (1 + alpha) * with_evidence - alpha * without)
 
 
-@given(SEEDS, st.floats(-4, 4), st.floats(0.05, 1))
+@given(SEEDS, st.floats(-4, 4), st.floats(0.05, 0.999) | st.just(1.0))
 def test_experts_are_their_formula_in_the_top_p_set_of_the_model(
     seed: int, weight: float, top_p: float
 ) -> None:
@@ -352,6 +356,7 @@ def test_the_lowest_of_the_nucleus_is_that_of_the_definition(
         (lambda case: case.exit_contrast(math.nan), "weight of a contrast"),
         (lambda case: case.exit_contrast(head=0.0), "head of a contrast .* got 0.0"),
         (lambda case: case.exit_contrast(head=1.1), "head of a contrast"),
+        (lambda case: case.exit_contrast(temperature=0.0), "temperature of an exit .* got 0.0"),
         (lambda _: ContextAware(-1.0), "context_faithfulness .* got -1.0"),
         (lambda case: case.experts(math.inf), "weight of experts"),
         (lambda case: case.experts(top_p=0.0), "top_p of experts"),
@@ -371,5 +376,5 @@ def test_adapters_of_another_model_are_refused() -> None:
         )
 
 
-def test_the_exit_is_taken_two_thirds_of_the_way_up() -> None:
-    assert [default_exit_layer(n) for n in (1, 2, 4, 30)] == [0, 0, 1, 19]
+def test_the_exit_is_below_the_last_layer_wherever_there_is_one() -> None:
+    assert [default_exit_layer(n) for n in (1, 2, 4, 30)] == [0, 0, 2, 25]
