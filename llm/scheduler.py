@@ -198,6 +198,8 @@ class Scheduler:
         self._serve_decoding(plan)
         if plan.num_rows < self._max_rows:
             self._serve_prompts(plan)
+        if not plan.chunks and self._running:  # a gang was let in whose prompts were all cached
+            self._serve_decoding(plan)
         self._unreported += plan.preempted
         if not plan.chunks:
             return None
