@@ -14,6 +14,7 @@ from api.cli.models import models_app
 from api.cli.sentences import SENTENCES, error_line
 from api.cli.server import serve
 from api.cli.train import train_app
+from api.cli.train_models import adapter, ngram
 from api.version import VERSION
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ app.command("ingest")(ingest)
 app.command("chat")(chat)
 app.add_typer(models_app, name="models")
 app.add_typer(engine_app, name="engine")
+train_app.command("adapter")(adapter)
+train_app.command("ngram")(ngram)
 app.add_typer(train_app, name="train")
 
 

@@ -101,7 +101,7 @@ def discriminator(  # noqa: PLR0913
         "scorers": scorers,
         "model": settings.chat_model,
         "data_licence": licence,
-        "command": _command(sys.argv[1:]),
+        "command": shown_command(sys.argv[1:]),
     }
     with _Bars() as bars:
         bars("loading the model", 0, 1)
@@ -117,7 +117,7 @@ def discriminator(  # noqa: PLR0913
     _tell(card, folder / f"{name}.safetensors")
 
 
-def _command(words: list[str]) -> str:
+def shown_command(words: list[str]) -> str:
     """Return the command as it was given, with paths cut to their last part."""
     shown = [Path(word).name if "/" in word or "\\" in word else word for word in words]
     return " ".join(["python -m api", *(f'"{word}"' if " " in word else word for word in shown)])
