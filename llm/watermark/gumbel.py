@@ -14,13 +14,13 @@ from jaxtyping import Float64, Int64, UInt64
 
 from llm.decoding.phases import Survivors
 from llm.watermark.contexts import Contexts, Seeding, context_seeds, first_occurrences
-from llm.watermark.gamma_functions import EULER_GAMMA, digamma, trigamma
+from llm.watermark.gamma_functions import APERY, EULER_GAMMA, digamma, tetragamma, trigamma
 from llm.watermark.null_laws import ExponentialLaw, Law
 from llm.watermark.prf import sub_key, units_of, words_of
-from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, scores_of
+from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, probs_of, scores_of
 
 DEFAULT_SUB_KEYS = 16
-_LEAST_PROB = 1e-300
+_LEAST_PROB = 1e-90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +64,17 @@ class Gumbel:
         """Return the exact moments: r of a drawn token k is distributed as Beta(1 / p_k, 1)."""
         del seed
         p = np.maximum(probs, _LEAST_PROB)
-        means = digamma(1 + 1 / p) + EULER_GAMMA
+        x = 1 + 1 / p
+        means = digamma(x) + EULER_GAMMA
+        variances = math.pi**2 / 6 - trigamma(x)
+        thirds = 2 * APERY + tetragamma(x)
         mean = float((p * means).sum())
-        within = float((p * (math.pi**2 / 6 - trigamma(1 + 1 / p))).sum())
-        return Expectation(mean=mean, variance=within + float((p * (means - mean) ** 2).sum()))
+        away = means - mean
+        return Expectation(
+            mean=mean,
+            variance=float((p * (variances + away**2)).sum()),
+            third=float((p * (thirds + 3 * away * variances + away**3)).sum()),
+        )
 
 
 class GumbelMark:
@@ -91,6 +98,13 @@ class GumbelMark:
             return None
         words = words_of(token_ids, np.array(self._contexts.seed(), np.uint64))
         return -np.log(-np.log(units_of(words)))
+
+    def expect(self, survivors: Survivors, token: int) -> Expectation | None:
+        """See `TextMark`."""
+        del token
+        if not self._contexts.is_fresh():
+            return None
+        return self._scheme.expect(probs_of(survivors))
 
     def take(self, token: int) -> None:
         """See `Mark`."""

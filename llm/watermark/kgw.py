@@ -28,10 +28,17 @@ from llm.watermark.contexts import (
 )
 from llm.watermark.null_laws import BinomialLaw, Law
 from llm.watermark.prf import SubKey, seeds_of, sub_key, words_of
-from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, scores_of
+from llm.watermark.scheme import (
+    Expectation,
+    Scores,
+    check_num_sub_keys,
+    coin_expectation,
+    probs_of,
+    scores_of,
+)
 
 MAX_DELTA = 50.0
-_NUM_SAMPLED_LISTS = 16
+_NUM_SAMPLED_LISTS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +138,7 @@ class GreenLists:
     def expect(self, probs: Float64[np.ndarray, " v"], *, seed: int = 0) -> Expectation:
         """Return the chance to be green, averaged over a few random lists of these candidates."""
         if len(probs) < 2 or _entropy(probs) < self.min_entropy:
-            return Expectation(mean=self.share, variance=self.share * (1 - self.share))
+            return coin_expectation(self.share)
         coins = np.stack(
             [
                 uniforms(np.arange(len(probs)), seed=seed, position=i, purpose=Purpose.WATERMARK)
@@ -139,11 +146,13 @@ class GreenLists:
             ]
         )
         mass = np.where(coins < self.share, probs, 0.0).sum(axis=1)
-        # antithetic: for each list also one in which what was green is not, where gamma is a half
-        if self.share == 0.5:
-            mass = np.concatenate([mass, 1 - mass])
-        chance = float(_lifted(np.clip(mass, 0.0, 1.0), self.delta).mean())
-        return Expectation(mean=chance, variance=chance * (1 - chance))
+        mass = np.minimum(mass, 1.0)
+        # the mean of the mass is known: what these few lists miss of it is taken off
+        red = math.exp(-self.delta)
+        slope = red / (red + (1 - red) * self.share) ** 2
+        chance = float((_lifted(mass, self.delta) - slope * (mass - self.share)).mean())
+        chance = min(max(chance, 0.0), 1.0)
+        return coin_expectation(chance)
 
     def _listed(
         self,
@@ -186,6 +195,13 @@ class GreenMark:
     def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
         """Leave the noise: this mark is in the weights."""
 
+    def expect(self, survivors: Survivors, token: int) -> Expectation | None:
+        """See `TextMark`."""
+        del token
+        if not self._contexts.is_fresh():
+            return None
+        return self._scheme.expect(probs_of(survivors))
+
     def take(self, token: int) -> None:
         """See `Mark`."""
         self._contexts.take(token)
@@ -219,12 +235,6 @@ def lowest(words: UInt32[np.ndarray, " v"], num: int) -> Bool[np.ndarray, " v"]:
 def entropy_of(survivors: Survivors) -> float:
     """Return the entropy in nats of what may be drawn."""
     return _entropy(probs_of(survivors))
-
-
-def probs_of(survivors: Survivors) -> Float64[np.ndarray, " n"]:
-    """Return the probabilities with which the survivors are drawn; they sum to 1."""
-    weights = np.exp(survivors.log_probs - survivors.log_probs.max())
-    return weights / weights.sum()
 
 
 def _entropy(probs: Float64[np.ndarray, " n"]) -> float:

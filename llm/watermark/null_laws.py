@@ -34,6 +34,11 @@ class Law(Protocol):
         """How much that varies."""
         ...
 
+    @property
+    def step(self) -> float:
+        """By how much two totals differ at least; 0 where they are dense."""
+        ...
+
     def log_tail(self, total: float, num: int) -> float:
         """Return ln P(the evidence of `num` tokens >= `total`)."""
         ...
@@ -64,6 +69,11 @@ class BinomialLaw:
         """See `Law`."""
         return self.trials * self.chance * (1 - self.chance)
 
+    @property
+    def step(self) -> float:
+        """See `Law`."""
+        return 1.0
+
     def log_tail(self, total: float, num: int) -> float:
         """See `Law`."""
         least = max(math.ceil(total - SLACK), 0)
@@ -90,6 +100,11 @@ class ExponentialLaw:
     def variance(self) -> float:
         """See `Law`."""
         return 1.0
+
+    @property
+    def step(self) -> float:
+        """See `Law`."""
+        return 0.0
 
     def log_tail(self, total: float, num: int) -> float:
         """See `Law`."""
@@ -125,6 +140,11 @@ class HypergeometricLaw:
         """Return that of a single token."""
         return self.mean * (1 - self.mean)
 
+    @property
+    def step(self) -> float:
+        """See `Law`."""
+        return 1.0
+
     def log_tail(self, total: float, num: int) -> float:
         """See `Law`."""
         least = max(math.ceil(total - SLACK), 0)
@@ -152,6 +172,11 @@ class WeightedBitsLaw:
     def variance(self) -> float:
         """See `Law`."""
         return sum(w * w for w in self.weights) / 4
+
+    @property
+    def step(self) -> float:
+        """See `Law`."""
+        return 0.0
 
     def log_tail(self, total: float, num: int) -> float:
         """See `Law`."""
@@ -192,6 +217,11 @@ class SampledLaw:
     def variance(self) -> float:
         """See `Law`."""
         return float(np.var(self.values))
+
+    @property
+    def step(self) -> float:
+        """See `Law`."""
+        return 0.0
 
     def log_tail(self, total: float, num: int) -> float:
         """See `Law`."""

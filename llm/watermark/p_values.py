@@ -18,6 +18,7 @@ _NORMAL = NormalDist()
 _TINY = 1e-12
 SLACK = 1e-9  # of a total that is a sum of roundings
 _MAX_STEPS = 200
+_NEAR_MEAN = 0.01  # standard deviations
 
 Cumulants = Callable[[float], tuple[float, float, float]]
 
@@ -83,8 +84,11 @@ def saddlepoint_log_tail(cumulants: Cumulants, total: float, highest: float = ma
     depth = s * total - value
     w = math.copysign(math.sqrt(max(2 * depth, 0.0)), s)
     u = s * math.sqrt(curvature)
-    if abs(w) < 1e-4 or abs(u) < 1e-4:  # the formula is 0/0 at the mean
-        return math.log(normal_tail((total - mean) / math.sqrt(variance)))
+    if abs(w) < _NEAR_MEAN:  # where the formula is 0/0: take the middle of both sides
+        away = 2 * _NEAR_MEAN * math.sqrt(variance)
+        sides = (saddlepoint_log_tail(cumulants, mean + d, highest) for d in (-away, away))
+        below, above = map(math.exp, sides)
+        return math.log(below + (above - below) * ((total - mean) / away + 1) / 2)
     if w < 0:
         return math.log(min(max(normal_tail(w) + _density(w) * (1 / u - 1 / w), _TINY), 1.0))
     # phi(w) (Mills(w) + 1/u - 1/w), so that it does not underflow

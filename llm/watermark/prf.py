@@ -105,12 +105,24 @@ def seeds_of(
     contexts: Int64[np.ndarray, "n h"], keys: UInt64[np.ndarray, "k 6"]
 ) -> UInt64[np.ndarray, "k n"]:
     """Return the seed of each context under each sub-key."""
-    state = [keys[:, :1], keys[:, 1:2]]
-    tokens = contexts.astype(np.uint64)
-    none = np.zeros(len(tokens), np.uint64)
-    for start in range(0, max(tokens.shape[1], 1), BLOCK_TOKENS):
-        part = [*tokens[:, start : start + BLOCK_TOKENS].T, none, none, none, none]
-        counter = [part[i] ^ keys[:, 2 + i : 3 + i] for i in range(BLOCK_TOKENS)]
+    return _chained(contexts.T.astype(np.uint64), keys.T[:, :, None])
+
+
+def seeds_of_each(
+    contexts: Int64[np.ndarray, "k h"], keys: UInt64[np.ndarray, "k 6"]
+) -> UInt64[np.ndarray, " k"]:
+    """Return the seed of each context under the sub-key of its own."""
+    return _chained(contexts.T.astype(np.uint64), keys.T)
+
+
+def _chained(
+    tokens: UInt64[np.ndarray, "h n"], key: UInt64[np.ndarray, "6 ..."]
+) -> UInt64[np.ndarray, "..."]:
+    state = [key[0], key[1]]
+    none = np.zeros(tokens.shape[1], np.uint64)
+    for start in range(0, max(len(tokens), 1), BLOCK_TOKENS):
+        part = [*tokens[start : start + BLOCK_TOKENS], none, none, none, none]
+        counter = [part[i] ^ key[2 + i] for i in range(BLOCK_TOKENS)]
         out = blocks(counter, state)
         state = [out[0], out[1]]
     return state[0] | state[1] << _WORD_BITS

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped, UInt64
 
-from llm.decoding.phases import Mark
+from llm.decoding.phases import Mark, Survivors
 from llm.watermark.contexts import first_occurrences
 from llm.watermark.null_laws import Law
 from llm.watermark.prf import sub_key
@@ -41,10 +41,26 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """The evidence that a marked token will have, given what could have been drawn."""
+    """The evidence that a marked token will have, given what could have been drawn.
+
+    `third` is the third central moment. All three add up over independent tokens.
+    """
 
     mean: float
     variance: float
+    third: float = 0.0
+
+
+@runtime_checkable
+class TextMark(Mark, Protocol):
+    """A mark that also says how much the coming token will tell."""
+
+    def expect(self, survivors: Survivors, token: int) -> Expectation | None:
+        """Return what a detector will find on average; None where this token does not count.
+
+        Called before `take`. Where no other token could come, that is what chance gives.
+        """
+        ...
 
 
 @runtime_checkable
@@ -66,7 +82,7 @@ class Scheme(Protocol):
         """The evidence of a token that counts, over a random key."""
         ...
 
-    def start(self, secret: bytes, *, seed: int, stream: int = 0) -> Mark:
+    def start(self, secret: bytes, *, seed: int, stream: int = 0) -> TextMark:
         """Return the mark of one branch before its first token."""
         ...
 
@@ -77,6 +93,18 @@ class Scheme(Protocol):
     def expect(self, probs: Float64[np.ndarray, " v"], *, seed: int = 0) -> Expectation:
         """Return what a token drawn from these probabilities, which sum to 1, gives."""
         ...
+
+
+def probs_of(survivors: Survivors) -> Float64[np.ndarray, " n"]:
+    """Return the probabilities with which the survivors are drawn; they sum to 1."""
+    weights = np.exp(survivors.log_probs - survivors.log_probs.max())
+    return weights / weights.sum()
+
+
+def coin_expectation(chance: float) -> Expectation:
+    """Return the moments of a coin."""
+    variance = chance * (1 - chance)
+    return Expectation(mean=chance, variance=variance, third=variance * (1 - 2 * chance))
 
 
 def sub_keys(scheme: Scheme, secret: bytes) -> UInt64[np.ndarray, "k 6"]:

@@ -17,10 +17,9 @@ from jaxtyping import Float64, Int64, Shaped, UInt32, UInt64
 from llm.decoding.phases import Survivors
 from llm.philox import Purpose, philox
 from llm.watermark.contexts import Contexts, Seeding, context_seeds, first_occurrences
-from llm.watermark.kgw import probs_of
 from llm.watermark.null_laws import BinomialLaw, Law, WeightedBitsLaw
 from llm.watermark.prf import SubKey, sub_key, words_of
-from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, scores_of
+from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, probs_of, scores_of
 
 MAX_DEPTH = 30
 MAX_LEAVES = 16
@@ -113,10 +112,15 @@ class SynthID:
         if len(probs) < 2:
             return Expectation(mean=self.law.mean, variance=self.law.variance)
         marked = tournament(np.broadcast_to(probs, words.shape), words, self.depth, self.leaves)
-        means = (marked * values).sum(axis=1)
-        squares = (marked * values**2).sum(axis=1)
-        mean = float(means.mean())
-        return Expectation(mean=mean, variance=max(float(squares.mean()) - mean**2, 0.0))
+        # without the tournament the mean is known: what these few keys miss of it is taken off
+        excess = float(((marked - probs) * values).sum(axis=1).mean())
+        mean = self.law.mean + excess
+        away = values - mean
+        return Expectation(
+            mean=mean,
+            variance=float((marked * away**2).sum(axis=1).mean()),
+            third=float((marked * away**3).sum(axis=1).mean()),
+        )
 
 
 class TournamentMark:
@@ -140,6 +144,13 @@ class TournamentMark:
 
     def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
         """Leave the noise: this mark is in the weights."""
+
+    def expect(self, survivors: Survivors, token: int) -> Expectation | None:
+        """See `TextMark`."""
+        del token
+        if not self._contexts.is_fresh():
+            return None
+        return self._scheme.expect(probs_of(survivors))
 
     def take(self, token: int) -> None:
         """See `Mark`."""

@@ -17,7 +17,7 @@ from llm.watermark.contexts import first_occurrences
 from llm.watermark.kgw import GreenLists, lift, lowest
 from llm.watermark.null_laws import HypergeometricLaw, Law
 from llm.watermark.prf import SubKey, seed_of, sub_key, words_of
-from llm.watermark.scheme import Expectation, Scores, scores_of
+from llm.watermark.scheme import Expectation, Scores, coin_expectation, probs_of, scores_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +78,14 @@ class Unigram:
 class UnigramMark:
     """The list of one key."""
 
-    __slots__ = ("_delta", "_is_green")
+    __slots__ = ("_delta", "_is_green", "_seen")
 
-    def __init__(self, is_green: Bool[np.ndarray, " v"], delta: float) -> None:
+    def __init__(
+        self, is_green: Bool[np.ndarray, " v"], delta: float, seen: frozenset[int] = frozenset()
+    ) -> None:
         self._is_green = is_green
         self._delta = delta
+        self._seen = set(seen)
 
     def reweight(self, survivors: Survivors) -> Survivors:
         """See `Mark`."""
@@ -93,10 +96,21 @@ class UnigramMark:
     def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
         """Leave the noise: this mark is in the weights."""
 
+    def expect(self, survivors: Survivors, token: int) -> Expectation | None:
+        """See `TextMark`; a token that was written before does not count again."""
+        if token in self._seen:
+            return None
+        is_green = self._is_green[survivors.token_ids]
+        probs = probs_of(lift(survivors, is_green, self._delta))
+        is_new = ~np.isin(survivors.token_ids, list(self._seen))
+        chance = float(probs[is_green & is_new].sum() / probs[is_new].sum())
+        return coin_expectation(chance)
+
     def take(self, token: int) -> None:
-        """Note a token; nothing depends on it."""
+        """See `Mark`."""
+        self._seen.add(token)
 
     def fork(self, stream: int) -> "UnigramMark":
         """See `Mark`."""
         del stream
-        return UnigramMark(self._is_green, self._delta)
+        return UnigramMark(self._is_green, self._delta, frozenset(self._seen))

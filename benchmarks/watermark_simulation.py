@@ -1,0 +1,75 @@
+"""Marked sequences of made-up distributions: many at a time, each with a key of its own.
+
+A step offers 64 tokens with the probabilities of a softmax of normal logits, scaled so that their
+entropy is as wanted. The ids are new in each step, so contexts do not repeat.
+"""
+
+import numpy as np
+from jaxtyping import Float64, Int64, UInt64
+
+from llm.watermark.gumbel import Gumbel
+from llm.watermark.kgw import GreenLists
+from llm.watermark.prf import seeds_of_each, sub_key, units_of, words_of
+from llm.watermark.scheme import Scheme
+from llm.watermark.synthid import SynthID, tournament
+
+NUM_SYMBOLS = 64
+VOCABULARY = 50_000
+
+
+def step_probs(entropy: float, num: int, rng: np.random.Generator) -> Float64[np.ndarray, "k 64"]:
+    """Return distributions of this entropy in nats, each found by bisection of a temperature."""
+    logits = rng.normal(size=(num, NUM_SYMBOLS))
+    low, high = np.full((num, 1), 1e-3), np.full((num, 1), 1e3)
+    for _ in range(50):
+        scale = np.sqrt(low * high)
+        p = _softmax(logits * scale)
+        h = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1, keepdims=True)
+        low, high = np.where(h > entropy, scale, low), np.where(h > entropy, high, scale)
+    return p
+
+
+class Simulation:
+    """Grows `num` sequences at once, one key each, by the rules of a scheme's mark."""
+
+    def __init__(self, scheme: Scheme, num: int, *, seed: int) -> None:
+        self.scheme = scheme
+        self.rng = np.random.default_rng(seed)
+        self.secrets = [self.rng.bytes(16) for _ in range(num)]
+        self.keys: UInt64[np.ndarray, "k 6"] = np.stack(
+            [sub_key(secret, scheme.label, 0) for secret in self.secrets]
+        )
+        self.token_ids: Int64[np.ndarray, "k t"] = np.zeros((num, 0), np.int64)
+
+    def step(self, probs: Float64[np.ndarray, "k v"]) -> None:
+        """Draw a token for each sequence."""
+        ids = self.rng.integers(0, VOCABULARY, probs.shape)
+        noise = self.rng.gumbel(size=probs.shape)
+        with np.errstate(divide="ignore"):
+            score = np.log(probs) + noise
+            h = self.scheme.seeding.num_previous  # type: ignore[attr-defined]
+            if self.token_ids.shape[1] >= h:
+                score = self._marked(probs, ids, noise, self.token_ids[:, -h:])
+        drawn = np.take_along_axis(ids, score.argmax(axis=1)[:, None], axis=1)
+        self.token_ids = np.concatenate([self.token_ids, drawn], axis=1)
+
+    def _marked(
+        self,
+        probs: Float64[np.ndarray, "k v"],
+        ids: Int64[np.ndarray, "k v"],
+        noise: Float64[np.ndarray, "k v"],
+        contexts: Int64[np.ndarray, "k h"],
+    ) -> Float64[np.ndarray, "k v"]:
+        words = words_of(ids, seeds_of_each(contexts, self.keys)[:, None])
+        scheme = self.scheme
+        if isinstance(scheme, Gumbel):
+            return np.log(probs) - np.log(-np.log(units_of(words)))
+        if isinstance(scheme, SynthID):
+            return np.log(tournament(probs, words, scheme.depth, scheme.leaves)) + noise
+        assert isinstance(scheme, GreenLists)
+        return np.log(probs) + noise + np.where(words < scheme.limit, scheme.delta, 0.0)
+
+
+def _softmax(z: Float64[np.ndarray, "k v"]) -> Float64[np.ndarray, "k v"]:
+    weights = np.exp(z - z.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
