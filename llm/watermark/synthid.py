@@ -2,8 +2,9 @@
 
 A token has `depth` bits g_l(v), all from one word of (context, v, key). In each layer `leaves`
 candidates meet and one with a 1 wins if there is any, which changes p_v by a factor that depends
-on the mass of the ones: for two leaves p_v (1 + g_v - sum_u p_u g_u). Over keys p is unchanged; the
-bits of the drawn token are 1 more often than not. Letters: `k` sub-keys, `n` tokens,
+on the mass of the ones: for two leaves p_v (1 + g_v - sum_u p_u g_u). Over keys that leaves p as it
+is (more leaves do not: they favour rare tokens); the bits of the drawn token are 1 more often than
+not. Letters: `k` sub-keys, `n` tokens,
 `v` candidates.
 """
 

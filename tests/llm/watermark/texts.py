@@ -7,7 +7,7 @@ from llm.decoding.phases import Survivors
 from llm.watermark.scheme import Scheme, TextMark
 
 SECRET = bytes(range(16))
-VOCABULARY = 50_000
+VOCABULARY = 5000
 
 
 def human_like(num: int, seed: int = 0) -> np.ndarray:
