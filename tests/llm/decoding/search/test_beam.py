@@ -179,7 +179,10 @@ def test_a_step_says_what_forks_and_what_ends() -> None:
 @given(seed=st.integers(0, 10**6), width=st.sampled_from([2, 4, 6]), diversity=st.floats(0, 5))
 def test_the_first_group_is_a_beam_of_its_own(seed: int, width: int, diversity: float) -> None:
     search = beam(width, max_tokens=5, groups=2, diversity=diversity)
-    found = [f for f in run(search, TableModel(6, seed=seed)) if f.group == 0]
+    everything = run(search, TableModel(6, seed=seed))
+    scores = [f.score for f in everything]
+    assert scores == sorted(scores, reverse=True)
+    found = [f for f in everything if f.group == 0]
     assert found == run(beam(width // 2, max_tokens=5), TableModel(6, seed=seed))
 
 
@@ -325,3 +328,18 @@ def test_candidates_need_a_value_each() -> None:
         Candidates(
             token_ids=np.array([1, 2]), log_probs=np.array([-1.0]), is_final=np.array([False])
         )
+
+
+def test_a_penalty_is_forgotten_after_its_step() -> None:
+    search = beam(4, max_tokens=9, groups=2, diversity=1.0)
+    search.expand([follow(t1=-0.1, t2=-0.9, t3=-1.2)])
+    assert [h.token_ids for h in search.live] == [(1,), (2,), (1,), (3,)]
+    search.expand([follow(t8=-1.0, t9=-1.0), follow(), follow(t5=-2.0), follow(t6=-1.5, t7=-1.6)])
+    assert [h.token_ids for h in search.live if h.group == 1] == [(1, 5), (3, 6)]
+
+
+def test_a_tie_with_what_finished_cannot_win() -> None:
+    search = beam(2, max_tokens=9, length_penalty=0.0)
+    search.expand([follow(t0=-1.5, t1=-2.0)])
+    assert search.expand([follow(t0=0.0, t2=0.0)]).children == ()
+    assert texts(search.best()) == [(), (1,)]

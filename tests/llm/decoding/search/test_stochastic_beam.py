@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from llm.decoding.search.beam import BeamSearch, perturb
-from llm.decoding.search.branches import Finished, Hypothesis, run
+from llm.decoding.search.branches import Candidates, Finished, Hypothesis, run
 from llm.decoding.spec import Search
 from tests.llm.decoding.search.table_model import EOS, Prefix, TableModel
 
@@ -124,3 +125,17 @@ def test_the_same_seed_draws_the_same_and_another_others() -> None:
     model = TableModel(4, seed=1)
     assert draw(model, seed=2**40) == draw(model, seed=2**40)
     assert len({tuple(f.token_ids for f in draw(model, seed=seed)) for seed in range(20)}) > 5
+
+
+@given(seed=st.integers(0, 10**6))
+def test_only_what_is_feasible_counts_in_drawing(seed: int) -> None:
+    """Rows that leave much to what cannot come draw like those that leave nothing."""
+
+    class Masked(TableModel):
+        def candidates(self, prefix: Prefix) -> Candidates:
+            whole = super().candidates(prefix)
+            return replace(whole, log_probs=whole.log_probs - 1.0 - len(prefix))
+
+    whole, masked = (draw(kind(4, seed=seed), seed=seed, width=4) for kind in (TableModel, Masked))
+    assert [f.token_ids for f in whole] == [f.token_ids for f in masked]
+    assert [f.perturbed for f in whole] == pytest.approx([f.perturbed for f in masked], abs=1e-9)
