@@ -18,7 +18,6 @@ from dialog.controlled_answer import (
     has_form,
     is_controlled,
     relayed,
-    whole_usage,
 )
 from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
 from dialog.grounded_answer import OWN_WORDS_TOKENS, abstention
@@ -30,7 +29,7 @@ from dialog.spoken import Spoken
 from dialog.state import DialogState, Turn, replay
 from dialog.turn_queue import TurnQueue
 from dialog.window import Window, fit, text_tokens
-from llm.chat import ChatModel, Completion, Message, TextDelta, ToolCallDelta
+from llm.chat import ChatModel, Completion, Message, TextDelta, ToolCallDelta, Usage
 from llm.decoding.spec import DecodeSpec
 from llm.tool_prompt import with_tools
 from rag.pipeline import Evidence, RetrievalPipeline
@@ -240,7 +239,7 @@ class DialogAgent:
     ) -> Reply:
         completion = spoken.completion
         cited = evidence.citations if evidence is not None else ()
-        usage = whole_usage(completion)
+        usage = completion.usage if completion else Usage(prompt_tokens=0, completion_tokens=0)
         decoded = usage.completion_tokens
         # What is sent from a collection without controls is mostly quoted, not decoded.
         if evidence is not None and not is_controlled(request):

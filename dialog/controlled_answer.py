@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from dialog.reply import Alternative, TurnRequest
 from dialog.spoken import Spoken
-from llm.chat import Completion, Message, TextDelta, ToolCall, ToolCallDelta, Usage
+from llm.chat import Completion, Message, TextDelta, ToolCall, ToolCallDelta
 from llm.decoding.grammar_spec import CitationIds, GrammarSpec, Passage, Quote
 from llm.decoding.spec import DecodeSpec
 from llm.errors import ConstraintError
@@ -158,12 +158,3 @@ def _alternatives(completion: Completion, salt: str | None) -> tuple[Alternative
             )
         )
     return tuple(found)
-
-
-def whole_usage(completion: Completion | None) -> Usage:
-    """Return the tokens of all answers of a completion together."""
-    if completion is None:
-        return Usage(prompt_tokens=0, completion_tokens=0)
-    written = sum(other.usage.completion_tokens for other in completion.alternatives)
-    usage = completion.usage
-    return replace(usage, completion_tokens=usage.completion_tokens + written)

@@ -107,7 +107,8 @@ class Completion:
     `log_probs` are those of all tokens, where they were asked for. `steer_kl` is the price of
     steering and composing: nats per token of KL(drawn from || the model itself), None without.
     Of `drafted_tokens` so many were right. `score` is what a search valued the text at, and
-    `alternatives` are the other answers, in the order of their numbers or, in a search, of worth.
+    `alternatives` are the other answers, in the order of their numbers or, in a search, of worth;
+    `usage` counts their tokens too.
     """
 
     text: str

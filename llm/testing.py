@@ -75,7 +75,14 @@ class ScriptedChatModel:
         for choice in range(spec.num_choices):
             done[choice] = yield from self._answer(messages, params, cancel, choice)
         first, *others = done.values()
-        end = {"alternatives": tuple(others), "left_window": max(0, left), **self.end}
+        written = sum(one.usage.completion_tokens for one in done.values())
+        usage = replace(first.usage, completion_tokens=written)
+        end = {
+            "usage": usage,
+            "alternatives": tuple(others),
+            "left_window": max(0, left),
+            **self.end,
+        }
         yield replace(first, **end)
 
     def _answer(

@@ -11,9 +11,20 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from api.app import ROUTERS
-from api.chat_request import ChatCompletionRequest, ChatMessage, Extension
+from api.chat_message import ChatMessage
+from api.chat_request import ChatCompletionRequest, Extension
 from api.cli.main import app as cli
+from api.decode_request import (
+    ContrastModel,
+    DryModel,
+    ExpertsModel,
+    MirostatModel,
+    SearchModel,
+    SpeculationModel,
+    SteerModel,
+)
 from api.error_table import TABLE
+from api.form_request import GrammarRequest
 from api.schemas import EmbeddingRequest
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -53,7 +64,17 @@ def test_each_documented_route_exists(client: TestClient) -> None:
     assert {path.replace(":path", "") for path in listed} == {path for _, path in documented}
 
 
-@pytest.mark.parametrize("model", [ChatCompletionRequest, ChatMessage, Extension, EmbeddingRequest])
+@pytest.mark.parametrize(
+    "model",
+    [
+        ChatCompletionRequest,
+        ChatMessage,
+        Extension,
+        EmbeddingRequest,
+        *(SteerModel, ExpertsModel, ContrastModel, SpeculationModel, SearchModel),
+        *(MirostatModel, DryModel, GrammarRequest),
+    ],
+)
 def test_each_parameter_is_documented(model: Any) -> None:
     prose = re.sub(r"```.*?```", "", _api(), flags=re.DOTALL)
     words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]+)`", prose))))
