@@ -9,7 +9,6 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Unpack
 
 from llm.block_manager import BlockManager
@@ -32,20 +31,11 @@ from llm.request import Listener, Part, Request
 from llm.sampling_params import SamplingParams
 from llm.scheduler import Scheduler
 from llm.sequence import Gang
-from llm.served_model import ServedModel
+from llm.served_model import ServedModel, SpeltTokens
 from llm.step_plan import Chunk, Step
 from llm.step_rows import StepRows, compute
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tokens:
-    """The tokens as the pipeline needs them, spelt out once."""
-
-    size: int
-    eos_ids: frozenset[int]
-    token_bytes: tuple[bytes, ...]
 
 
 class Engine:
@@ -70,7 +60,7 @@ class Engine:
             drafts=model.compute.determinism == "strict",
         )
         self._runner: ModelRunner = model.compute.runner
-        self._tokens = _Tokens(
+        self._tokens = SpeltTokens(
             size=model.size,
             eos_ids=model.tokenizer.eos_ids,
             token_bytes=tuple(map(model.tokenizer.token_bytes, range(model.size))),
@@ -339,6 +329,9 @@ class Engine:
             left = max(0, sequence.num_computed - kept)
         if request.beam is not None:
             request.beam.cut(reason)
+        elif sequence.num_generated > 1:
+            history = self.controls.histories.of(sequence.domain.tenant)
+            history.add(sequence.token_ids[sequence.num_prompt_tokens :])
         self._remove(request)
         now = self._clock()
         self.statistics.count_end(request, reason, now)

@@ -115,7 +115,9 @@ def prepare(
     return PreparedRequest(
         submission=submission,
         params=params,
-        controls=builder.build(spec, params, submission.prompt_ids, max_tokens=limit),
+        controls=builder.build(
+            spec, params, submission.prompt_ids, max_tokens=limit, tenant=submission.tenant
+        ),
         max_tokens=limit,
         window=window,
     )

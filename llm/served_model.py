@@ -36,3 +36,12 @@ class ServedModel:
                 f"context_size must be in [{_LEAST_CONTEXT}, {held}], what the cache of"
                 f" {self.name} holds; got {self.context_size}"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeltTokens:
+    """The tokens as the pipeline needs them, spelt out once; see `phases.Tokens`."""
+
+    size: int
+    eos_ids: frozenset[int]
+    token_bytes: tuple[bytes, ...]

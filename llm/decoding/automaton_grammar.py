@@ -212,6 +212,10 @@ class AutomatonState:
         """See `GrammarState`."""
         return [] if self._ended else self._grammar.forced(self.at)
 
+    def foreseen(self) -> list[int]:
+        """See `GrammarState`."""
+        return self.forced()
+
     def count_legal(self, tokens: list[int]) -> int:
         """See `GrammarState`."""
         ahead = self.fork()

@@ -154,6 +154,10 @@ class BudgetedState:
         tokens = self._state.forced()
         return [] if not tokens else tokens[: self._count_fitting(tokens)]
 
+    def foreseen(self) -> list[int]:
+        """See `GrammarState`; whether they fit is for `count_legal` to say."""
+        return self._state.foreseen()
+
     def count_legal(self, tokens: list[int]) -> int:
         """See `GrammarState`."""
         legal = self._state.count_legal(tokens)

@@ -28,6 +28,7 @@ from llm.decoding.drafters import (
 from llm.decoding.grammar import Grammar, GrammarState
 from llm.decoding.grammar_compiler import GrammarCompiler
 from llm.decoding.ngram_model import NGramModel
+from llm.decoding.output_history import OutputHistories
 from llm.decoding.phases import UNGUIDED, Composer, Drafter, Guidance
 from llm.decoding.refused_pairs import check_pairs
 from llm.decoding.spec import DecodeSpec
@@ -36,6 +37,8 @@ from llm.decoding.vocabulary import Vocabulary
 from llm.head_adapter import HeadAdapter
 from llm.head_store import HeadStore
 from llm.sampling_params import SamplingParams
+
+_HISTORY_TOKENS = 4096  # some 2 MB a tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ class ControlBuilder:
         self._encode = encode
         self._heads = heads
         self._drafts = drafts
+        self.histories = OutputHistories(max_tokens=_HISTORY_TOKENS)
         self._lock = threading.Lock()
 
     @property
@@ -99,8 +103,11 @@ class ControlBuilder:
         prompt_ids: Sequence[int],
         *,
         max_tokens: int,
+        tenant: str = "",
     ) -> Controls:
         """Return the controls of a request for at most `max_tokens` tokens.
+
+        Drafts are made of what was said to the `tenant` alone.
 
         Raises:
             RefusedPairError: two of the wishes exclude each other.
@@ -125,7 +132,7 @@ class ControlBuilder:
                     if wish.weight
                 ),
             ),
-            drafters=self._drafters(spec, prompt_ids, grammar),
+            drafters=self._drafters(spec, prompt_ids, grammar, tenant),
             accepts=accepts,
             needs_exit=spec.contrast is not None and spec.contrast.amateur == "exit",
         )
@@ -162,7 +169,11 @@ class ControlBuilder:
         return NGramModel.of(tensors)
 
     def _drafters(
-        self, spec: DecodeSpec, prompt_ids: Sequence[int], grammar: GrammarState | None
+        self,
+        spec: DecodeSpec,
+        prompt_ids: Sequence[int],
+        grammar: GrammarState | None,
+        tenant: str,
     ) -> dict[str, Drafter]:
         wish = spec.speculation
         name = wish.drafter
@@ -176,6 +187,9 @@ class ControlBuilder:
             found["prediction"] = PredictedOutput(self._encode(wish.prediction))
         if is_auto or name == "prompt":
             found["prompt"] = PromptLookup(prompt_ids)
+        # What the others said meanwhile changes drafts, and by rejection drafts change the text.
+        if name == "history" or (is_auto and wish.verify == "exact"):
+            found["history"] = self.histories.of(tenant).drafter(prompt_ids)
         if wish.ngram and name in ("auto", "ngram"):
             found["ngram"] = NGramDrafter(self._ngram(wish.ngram), prompt_ids)
         return found

@@ -162,8 +162,8 @@ class Forcing(Protocol):
         """Take a token; a `ConstraintConflictError` says that it cannot come."""
         ...
 
-    def forced(self) -> list[int]:
-        """Return the tokens that must come next, as far as they are beyond doubt."""
+    def foreseen(self) -> list[int]:
+        """Return tokens for what must come next."""
         ...
 
     def fork(self) -> "Forcing":
@@ -186,7 +186,7 @@ class GrammarDrafter:
 
     def propose(self, most: int) -> list[int]:
         """See `phases.Drafter`."""
-        return [] if self._state is None else self._state.forced()[: max(most, 0)]
+        return [] if self._state is None else self._state.foreseen()[: max(most, 0)]
 
     def take(self, token: int) -> None:
         """See `phases.Drafter`."""

@@ -60,6 +60,10 @@ class GrammarState(Protocol):
         """Return the tokens that must come next, as far as they are beyond doubt."""
         ...
 
+    def foreseen(self) -> list[int]:
+        """Return tokens for the bytes that must come next, though other tokens might spell them."""
+        ...
+
     def count_legal(self, tokens: list[int]) -> int:
         """Return how many of these drafted tokens may come next, one after the other."""
         ...
@@ -192,6 +196,14 @@ class MatcherState:
             return []
         tokens: list[int] = self._matcher.compute_ff_tokens()
         return tokens
+
+    def foreseen(self) -> list[int]:
+        """See `GrammarState`."""
+        if self._ended:
+            return []
+        # of a copy: asking for bytes makes the matcher hold to them
+        data: bytes = self._matcher.deep_copy().compute_ff_bytes()
+        return self._vocabulary.encode_plain(data.decode(errors="ignore")) if data else []
 
     def count_legal(self, tokens: list[int]) -> int:
         """See `GrammarState`."""

@@ -20,7 +20,7 @@ from llm.errors import HeadError
 
 MAX_ORDER = 6
 MAX_ENTRIES = 20_000_000
-Tensors = Mapping[str, np.ndarray[Any, Any]]
+Tensors = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,7 +88,7 @@ class NGramModel:
         keep = _most_frequent([level.occurrences for level in counts], max_entries)
         return cls(_pruned(counts, keep, vocab_size), vocab_size)
 
-    def tensors(self) -> dict[str, np.ndarray[Any, Any]]:
+    def tensors(self) -> dict[str, np.ndarray]:
         """Return the model as arrays, to be kept in a file."""
         return {
             "keys": np.concatenate([level.keys for level in self._levels]),

@@ -173,6 +173,39 @@ def test_drafts_change_no_byte_and_are_counted() -> None:
     assert drafted.drafted_tokens >= drafted.accepted_tokens
 
 
+def test_what_a_grammar_leaves_no_choice_about_is_drafted() -> None:
+    schema = JsonSchema.of(
+        {
+            "type": "object",
+            "properties": {"the name of the place": {"type": "integer", "maximum": 99}},
+            "required": ["the name of the place"],
+            "additionalProperties": False,
+        }
+    )
+    params = SamplingParams(max_tokens=60, temperature=1.0, seed=5)
+    off = DecodeSpec(grammar=schema, speculation=NO_DRAFTS)
+    plain, _ = answer(tiny_engine(), params, spec=off)
+    drafts = DecodeSpec(grammar=schema, speculation=Speculation(drafter="grammar"))
+    drafted, _ = answer(tiny_engine(), params, spec=drafts)
+    assert drafted.text == plain.text
+    assert drafted.accepted_tokens > 5
+
+
+def test_what_was_said_before_is_drafted_for_the_same_tenant_alone() -> None:
+    engine = tiny_engine()
+    wish = DecodeSpec(speculation=Speculation(drafter="history"))
+    params = SamplingParams(max_tokens=40)
+    accepted = {}
+    for turn, tenant in enumerate(("a", "a", "b")):
+        ends: list[Part | Exception] = []
+        engine.add_request(PROMPT, params, ends.append, spec=wish, tenant=tenant)
+        while engine.has_work:
+            engine.step()
+        assert isinstance(ends[-1], Completion)
+        accepted[turn] = ends[-1].accepted_tokens
+    assert accepted[1] > accepted[0] == accepted[2]
+
+
 def test_a_stop_inside_an_accepted_draft_ends_the_request() -> None:
     plain, _ = answer(tiny_engine(), SamplingParams(max_tokens=40), spec=DecodeSpec())
     stop = plain.text[len(plain.text) // 2 :][:3]
