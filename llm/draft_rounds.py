@@ -86,6 +86,8 @@ def draw_rounds(
     """
     alive = list(contenders)
     offset = 0
+    for contender in contenders:
+        contender.request.drafted_tokens += len(contender.draft)
     while alive:
         places = [contender.start + offset for contender in alive]
         logits = rows.logits if places == list(range(len(rows.logits))) else rows.logits[places]
@@ -105,6 +107,7 @@ def draw_rounds(
                 continue
             is_right = offset < len(contender.draft) and token == contender.draft[offset]
             contender.accepted += is_right
+            contender.request.accepted_tokens += is_right
             if take(contender.request, token, drawn.logprobs.get(i)) and is_right:
                 going_on.append(contender)
         alive = going_on

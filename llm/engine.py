@@ -211,7 +211,7 @@ class Engine:
 
     def _accept(self, contender: Contender) -> None:
         request, accepted = contender.request, contender.accepted
-        request.note_draft(len(contender.draft), accepted)
+        request.pace.note(len(contender.draft), accepted)
         if accepted and request.sequence.number in self._requests:
             for sequence in request.branch.sequences:
                 self._scheduler.accept(sequence, accepted)

@@ -123,12 +123,6 @@ class Request:
         other.cached_tokens = self.cached_tokens
         return other
 
-    def note_draft(self, drafted: int, accepted: int) -> None:
-        """Note how many tokens of a draft were right."""
-        self.pace.note(drafted, accepted)
-        self.drafted_tokens += drafted
-        self.accepted_tokens += accepted
-
     def begin(self, first: int) -> None:
         """Note the first position that is computed: those before it were found in the cache."""
         if self.cached_tokens is None:

@@ -215,6 +215,7 @@ def test_a_stop_inside_an_accepted_draft_ends_the_request() -> None:
         wish = Speculation(drafter=drafter, prediction=plain.text, max_draft=20)
         end, _ = answer(tiny_engine(), params, spec=DecodeSpec(speculation=wish))
         assert end.text == expected
+        assert (end.accepted_tokens > 0) == (drafter == "auto")
 
 
 def test_rejection_draws_from_the_right_tokens_and_ends() -> None:
