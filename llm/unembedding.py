@@ -14,7 +14,7 @@ from torch import Tensor
 
 from llm.quantization import OUTPUTS, QuantizedLinear
 
-_PART = 512  # rows at a time: they stay in the cache, and a whole vocabulary is never copied
+_PART = 128  # rows at a time: they stay in the cache, and a whole vocabulary is never copied
 
 
 class Unembedding:
@@ -33,7 +33,7 @@ class Unembedding:
         """Read an ordinary weight, in whatever precision."""
         size, hidden_size = weight.shape
         whole = weight.detach()
-        return cls(lambda ids: whole[ids.to(whole.device)].float().cpu(), size, hidden_size)
+        return cls(lambda ids: _picked(whole, ids).float().cpu(), size, hidden_size)
 
     @classmethod
     def of_linear(cls, linear: QuantizedLinear, size: int) -> "Unembedding":
@@ -72,3 +72,8 @@ class Unembedding:
             # its threads wait for one another.
             out[part] = np.einsum("kc,c->k", rows, wide)
         return out
+
+
+def _picked(whole: Float[Tensor, "v c"], ids: Tensor) -> Float[Tensor, "k c"]:
+    # several times faster than whole[ids]
+    return whole.index_select(0, ids.to(whole.device))
