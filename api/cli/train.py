@@ -136,7 +136,8 @@ def _tell(card: dict[str, Any], path: Path) -> None:
     for label, value in lines:
         console.print(Text(f"{label:<10}{value}"), soft_wrap=True)
     for length, error in metric["expected_calibration_error_by_prefix_tokens"].items():
-        console.print(Text(f"{'':<10}calibration error {error:.3f} on {length} tokens"))
+        if error is not None:
+            console.print(Text(f"{'':<10}calibration error {error:.3f} on {length} tokens"))
 
 
 class _Bars:

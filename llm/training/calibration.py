@@ -28,10 +28,11 @@ def metric_of(prefixes: Prefixes, scores: Float64[np.ndarray, " n"]) -> dict[str
     """Return accuracy and AUC on whole held-out texts, and the calibration error by length."""
     held = prefixes.is_held_out
     whole = held & prefixes.is_whole
-    errors = {}
+    errors: dict[str, float | None] = {}
     for low, high in LENGTHS:
         rows = held & (prefixes.lengths >= low) & (prefixes.lengths <= high)
-        errors[f"{low}-{high}"] = round(calibration_error(scores[rows], prefixes.labels[rows]), 4)
+        error = calibration_error(scores[rows], prefixes.labels[rows])
+        errors[f"{low}-{high}"] = round(error, 4) if rows.any() else None
     right = (scores[whole] > 0) == (prefixes.labels[whole] == 1)
     return {
         "accuracy": round(float(right.mean()), 4) if len(right) else None,
