@@ -13,6 +13,7 @@ from api.bootstrap import build_engine
 from api.settings import load_settings
 from benchmarks.rounds import Decoded
 from llm.chat import Completion
+from llm.decoding.spec import DecodeSpec, Speculation
 from llm.engine import Engine
 from llm.model_runner import Span, batch_of
 from llm.paged_cache import BLOCK
@@ -105,8 +106,12 @@ class OurEngine:
                     )
                 )
 
+        # Speeds are those of rows computed; what drafts save is for benchmarks.decoding to say.
+        spec = DecodeSpec(speculation=Speculation(drafter="off"))
+        event = cancel or threading.Event()
         return [
-            self.engine.add_request(prompt, params, listen, cancel=cancel) for prompt in prompts
+            self.engine.add_request(prompt, params, listen, spec=spec, cancel=event)
+            for prompt in prompts
         ]
 
     def _finish(self) -> None:

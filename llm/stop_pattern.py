@@ -29,12 +29,12 @@ _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class PatternPart:
     """A piece of a pattern: one character, a series, a choice or a repetition of others."""
 
     test: _Test | None = None
     kind: str = "character"
-    parts: "tuple[_Part, ...]" = ()
+    parts: "tuple[PatternPart, ...]" = ()
     least: int = 1
     most: int | None = 1
     size: int = field(init=False)
@@ -66,7 +66,7 @@ class StopPattern:
                 f"a stop_regex may have {MAX_PATTERN_LENGTH} characters at most, got {len(pattern)}"
             )
         self.pattern = pattern
-        root = _Parser(pattern).parse()
+        root = PatternParser(pattern).parse()
         if root.size > MAX_STATES:
             raise ValueError(
                 f"stop_regex {_shown(pattern)} has {root.size} states and at most {MAX_STATES} are"
@@ -92,7 +92,7 @@ class StopPattern:
         """Whether a state is entered with this character."""
         return self._tests[state](character)
 
-    def _build(self, part: _Part) -> tuple[frozenset[int], frozenset[int], bool]:
+    def _build(self, part: PatternPart) -> tuple[frozenset[int], frozenset[int], bool]:
         """Return a part's first and last states and whether it may be empty (Glushkov)."""
         if part.kind == "character":
             assert part.test is not None
@@ -109,7 +109,7 @@ class StopPattern:
             return self._series([self._build(inner) for inner in part.parts])
         return self._repeat(part)
 
-    def _repeat(self, part: _Part) -> tuple[frozenset[int], frozenset[int], bool]:
+    def _repeat(self, part: PatternPart) -> tuple[frozenset[int], frozenset[int], bool]:
         (inner,) = part.parts
         copies = []
         for i in range(part.least if part.most is None else part.most):
@@ -180,7 +180,7 @@ def _shown(pattern: str) -> str:
     return repr(pattern if len(pattern) <= 60 else pattern[:57] + "…")
 
 
-class _Parser:
+class PatternParser:
     """Reads the text of a pattern."""
 
     def __init__(self, text: str) -> None:
@@ -188,7 +188,8 @@ class _Parser:
         self._at = 0
         self._depth = 0
 
-    def parse(self) -> _Part:
+    def parse(self) -> PatternPart:
+        """Return the whole pattern; see `StopPattern` for errors."""
         part = self._choice()
         if self._at < len(self._text):
             raise self._error("has a ')' too many")
@@ -207,7 +208,7 @@ class _Parser:
         self._at += 1
         return character
 
-    def _choice(self) -> _Part:
+    def _choice(self) -> PatternPart:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise self._error(f"is nested more than {_MAX_DEPTH} deep")
@@ -216,15 +217,15 @@ class _Parser:
             self._at += 1
             options.append(self._series())
         self._depth -= 1
-        return options[0] if len(options) == 1 else _Part(kind="choice", parts=tuple(options))
+        return options[0] if len(options) == 1 else PatternPart(kind="choice", parts=tuple(options))
 
-    def _series(self) -> _Part:
-        parts: list[_Part] = []
+    def _series(self) -> PatternPart:
+        parts: list[PatternPart] = []
         while self._peek() not in ("", "|", ")"):
             parts.append(self._quantified(self._atom()))
-        return _Part(kind="series", parts=tuple(parts))
+        return PatternPart(kind="series", parts=tuple(parts))
 
-    def _quantified(self, part: _Part) -> _Part:
+    def _quantified(self, part: PatternPart) -> PatternPart:
         bounds = self._bounds()
         if bounds is None:
             return part
@@ -234,7 +235,7 @@ class _Parser:
             raise self._error("uses a possessive quantifier, which is not supported")
         if self._bounds() is not None:
             raise self._error("repeats a repeat; write a group around the inner one")
-        return _Part(kind="repeat", parts=(part,), least=bounds[0], most=bounds[1])
+        return PatternPart(kind="repeat", parts=(part,), least=bounds[0], most=bounds[1])
 
     def _bounds(self) -> tuple[int, int | None] | None:
         character = self._peek()
@@ -255,23 +256,23 @@ class _Parser:
             raise self._error("has a repeat whose upper bound is the lower one")
         return low, high
 
-    def _atom(self) -> _Part:
+    def _atom(self) -> PatternPart:
         character = self._next()
         if character == "(":
             return self._group()
         if character == "[":
-            return _Part(test=self._class())
+            return PatternPart(test=self._class())
         if character == ".":
-            return _Part(test=lambda c: c != "\n")
+            return PatternPart(test=lambda c: c != "\n")
         if character == "\\":
-            return _Part(test=self._escape(inside=False))
+            return PatternPart(test=self._escape(inside=False))
         if character in "^$":
             raise self._error(f"uses the anchor {character!r}, which is not supported")
         if character in "*+?":
             raise self._error(f"has a {character!r} with nothing to repeat")
-        return _Part(test=character.__eq__)
+        return PatternPart(test=character.__eq__)
 
-    def _group(self) -> _Part:
+    def _group(self) -> PatternPart:
         if self._peek() == "?":
             if self._text[self._at : self._at + 2] != "?:":
                 raise self._error("uses a group of the form (?…), of which only (?:…) is supported")

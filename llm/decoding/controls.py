@@ -31,6 +31,7 @@ from llm.decoding.ngram_model import NGramModel
 from llm.decoding.output_history import OutputHistories
 from llm.decoding.phases import UNGUIDED, Composer, Drafter, Guidance
 from llm.decoding.refused_pairs import check_pairs
+from llm.decoding.search.answers import AnswerPattern
 from llm.decoding.spec import DecodeSpec
 from llm.decoding.steer import factor_of
 from llm.decoding.vocabulary import Vocabulary
@@ -116,6 +117,8 @@ class ControlBuilder:
             HeadError: what has the name is damaged, or is for another model.
         """
         check_pairs(spec, params)
+        if spec.search.answer_regex:
+            AnswerPattern(spec.search.answer_regex)  # says what is wrong with it
         grammar: BudgetedState | None = None
         accepts = None
         if spec.grammar is not None:

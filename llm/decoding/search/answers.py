@@ -9,7 +9,7 @@ that of `llm/stop_pattern.py`, and in addition anchors, borders of words and a l
 from collections.abc import Callable
 from typing import NamedTuple
 
-from llm.stop_pattern import MAX_PATTERN_LENGTH, _Parser, _Part
+from llm.stop_pattern import MAX_PATTERN_LENGTH, PatternParser, PatternPart
 
 MAX_INSTRUCTIONS = 512
 MAX_TEXT = 20_000  # characters that are looked at; the rest is not
@@ -100,7 +100,7 @@ class AnswerPattern:
                 noted = (noted[0], noted[1], at)
             stack.extend((below, noted) for below in reversed(instruction.follow))
 
-    def _compile(self, part: _Part, follow: int) -> int:
+    def _compile(self, part: PatternPart, follow: int) -> int:
         """Append a part's instructions, which lead to `follow`; return the address to begin at."""
         if part.kind == "character":
             assert part.test is not None
@@ -120,7 +120,7 @@ class AnswerPattern:
             follow = self._compile(inner, follow)
         return follow
 
-    def _compile_repeat(self, part: _Part, follow: int) -> int:
+    def _compile_repeat(self, part: PatternPart, follow: int) -> int:
         (inner,) = part.parts
         begin, leave = follow, follow
         if part.most is None:
@@ -134,7 +134,7 @@ class AnswerPattern:
                 break
         return begin
 
-    def _either(self, part: _Part, again: int, leave: int) -> _Instruction:
+    def _either(self, part: PatternPart, again: int, leave: int) -> _Instruction:
         return _Instruction((leave, again) if part.kind == "lazy" else (again, leave))
 
     def _append(self, instruction: _Instruction) -> int:
@@ -152,7 +152,7 @@ class AnswerPattern:
         return lambda c: test(c) or test(c.lower()) or test(c.upper())
 
 
-class _AnswerParser(_Parser):
+class _AnswerParser(PatternParser):
     """The parser of stop patterns, that minds groups, lazy repeats and places too."""
 
     def __init__(self, text: str) -> None:
@@ -163,11 +163,11 @@ class _AnswerParser(_Parser):
     def _error(self, what: str) -> ValueError:
         return ValueError(f"answer_regex {self._text[:60]!r} {what}, at character {self._at}")
 
-    def _group(self) -> _Part:
+    def _group(self) -> PatternPart:
         captures = self._peek() != "?" and not self.has_group
         self.has_group |= captures
         inner = super()._group()
-        return _Part(kind="group", parts=(inner,)) if captures else inner
+        return PatternPart(kind="group", parts=(inner,)) if captures else inner
 
     def _bounds(self) -> tuple[int, int | None] | None:
         bounds = super()._bounds()
@@ -175,17 +175,17 @@ class _AnswerParser(_Parser):
             self._bounds_end = self._at
         return bounds
 
-    def _quantified(self, part: _Part) -> _Part:
+    def _quantified(self, part: PatternPart) -> PatternPart:
         repeat = super()._quantified(part)
         if repeat is part or self._at == self._bounds_end:  # else a ? follows the bounds
             return repeat
-        return _Part(kind="lazy", parts=(part,), least=repeat.least, most=repeat.most)
+        return PatternPart(kind="lazy", parts=(part,), least=repeat.least, most=repeat.most)
 
-    def _atom(self) -> _Part:
+    def _atom(self) -> PatternPart:
         for sign in ("^", "$", "\\b"):
             if self._text.startswith(sign, self._at):
                 self._at += len(sign)
-                return _Part(kind=sign)
+                return PatternPart(kind=sign)
         return super()._atom()
 
 
