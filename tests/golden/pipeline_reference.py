@@ -376,17 +376,27 @@ def generate(request: ReferenceRequest, model: Model, num_tokens: int) -> list[R
     return steps
 
 
-def text_until_stop(data: Sequence[bytes], stop: Sequence[str]) -> tuple[str, int | None]:
+def text_until_stop(
+    data: Sequence[bytes], stop: Sequence[str], may_stop: Callable[[str], bool] | None = None
+) -> tuple[str, int | None]:
     """Return the text of some tokens up to the first stop string to be complete.
 
-    Also how many of the tokens it took, None if there was no stop.
+    Also how many of the tokens it took, None if there was no stop. Where `may_stop` refuses the
+    text before a stop, the stop is text, and the next one begins behind it.
     """
+    free = 0
+    checked = 0
     for count in range(1, len(data) + 1):
         whole = _decoded(b"".join(data[:count]))
-        for end in range(1, len(whole) + 1):
-            found = [len(string) for string in stop if whole[:end].endswith(string)]
-            if found:
-                return whole[: end - max(found)], count
+        for end in range(checked + 1, len(whole) + 1):
+            found = [s for s in stop if whole[free:end].endswith(s)]
+            if not found:
+                continue
+            text = whole[: end - max(map(len, found))]
+            if may_stop is None or may_stop(text):
+                return text, count
+            free = end
+        checked = len(whole)
     return b"".join(data).decode("utf-8", "replace"), None
 
 
