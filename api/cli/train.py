@@ -3,13 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from api.cli.progress import progress_bars
 from api.settings import load_settings
 from llm.model_store import ModelStore
 from llm.training.discriminators import DiscriminatorPlan, HeadKind
@@ -103,7 +103,8 @@ def discriminator(  # noqa: PLR0913
         "data_licence": licence,
         "command": shown_command(sys.argv[1:]),
     }
-    with _Bars() as bars:
+    choice.texts()  # what is wrong with the files is told before the model is loaded
+    with progress_bars(Console(stderr=True)) as bars:
         bars("loading the model", 0, 1)
         weights = ModelStore(settings.home).path(settings.chat_model)
         decoder = FrozenDecoder.load(weights, threads=threads)
@@ -138,32 +139,3 @@ def _tell(card: dict[str, Any], path: Path) -> None:
     for length, error in metric["expected_calibration_error_by_prefix_tokens"].items():
         if error is not None:
             console.print(Text(f"{'':<10}calibration error {error:.3f} on {length} tokens"))
-
-
-class _Bars:
-    """One bar for each stage, on standard error."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "_Bars":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> Literal[False]:
-        self._progress.stop()
-        return False
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._tasks[stage], completed=done, total=total)
