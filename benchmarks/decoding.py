@@ -1,6 +1,6 @@
 """Controlled decoding on real weights: what it costs, what drafts save, how far steering moves.
 
-    python -m benchmarks.decoding [--quick] [--json FILE] [--data FILE] [--labelled DIR] [--text FILE]
+    python -m benchmarks.decoding [--quick] [--json FILE] [--data FILE] [--text FILE]
 
 `--data` holds passages with questions in SQuAD's form, `--labelled` labelled sentences, `--text`
 the text whose lines are continued. With `--part` one of the three parts is measured alone.
