@@ -4,11 +4,15 @@ A step offers 64 tokens with the probabilities of a softmax of normal logits, sc
 entropy is as wanted. The ids are new in each step, so contexts do not repeat.
 """
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Float64, Int64, UInt64
 
 from llm.watermark.gumbel import Gumbel
 from llm.watermark.kgw import GreenLists
+from llm.watermark.p_values import share_of
 from llm.watermark.prf import seeds_of_each, sub_key, units_of, words_of
 from llm.watermark.scheme import Scheme
 from llm.watermark.synthid import SynthID, tournament
@@ -21,6 +25,7 @@ def step_probs(entropy: float, num: int, rng: np.random.Generator) -> Float64[np
     """Return distributions of this entropy in nats, each found by bisection of a temperature."""
     logits = rng.normal(size=(num, NUM_SYMBOLS))
     low, high = np.full((num, 1), 1e-3), np.full((num, 1), 1e3)
+    p = np.full(logits.shape, 1 / NUM_SYMBOLS)
     for _ in range(50):
         scale = np.sqrt(low * high)
         p = _softmax(logits * scale)
@@ -40,6 +45,31 @@ class Simulation:
             [sub_key(secret, scheme.label, 0) for secret in self.secrets]
         )
         self.token_ids: Int64[np.ndarray, "k t"] = np.zeros((num, 0), np.int64)
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens each sequence has."""
+        return int(self.token_ids.shape[1])
+
+    def pairs(self) -> Iterator[tuple[Int64[np.ndarray, " t"], UInt64[np.ndarray, " 6"]]]:
+        """Return each sequence with its sub-key."""
+        return zip(self.token_ids, self.keys, strict=True)
+
+    def detected(self, alpha: float, scheme: Scheme | None = None) -> float:
+        """Return the share of the sequences that a detector with this many sub-keys finds.
+
+        The other sub-keys may pass by chance, as they do for a reply.
+        """
+        by = scheme or self.scheme
+        law = by.law
+        level = math.log(share_of(alpha, by.num_sub_keys))
+        found = 0
+        for number, (tokens, key) in enumerate(self.pairs()):
+            others = [sub_key(self.secrets[number], by.label, i) for i in range(1, by.num_sub_keys)]
+            scores = by.score(tokens, np.stack([key, *others]))
+            totals = zip(scores.totals().tolist(), scores.counts().tolist(), strict=True)
+            found += any(law.log_tail(total, count) <= level for total, count in totals)
+        return found / len(self.keys)
 
     def step(self, probs: Float64[np.ndarray, "k v"]) -> None:
         """Draw a token for each sequence."""
@@ -62,14 +92,18 @@ class Simulation:
     ) -> Float64[np.ndarray, "k v"]:
         words = words_of(ids, seeds_of_each(contexts, self.keys)[:, None])
         scheme = self.scheme
+        score: Float64[np.ndarray, "k v"] = np.log(probs) + noise
         if isinstance(scheme, Gumbel):
-            return np.log(probs) - np.log(-np.log(units_of(words)))
-        if isinstance(scheme, SynthID):
-            return np.log(tournament(probs, words, scheme.depth, scheme.leaves)) + noise
-        assert isinstance(scheme, GreenLists)
-        return np.log(probs) + noise + np.where(words < scheme.limit, scheme.delta, 0.0)
+            score = np.log(probs) - np.log(-np.log(units_of(words)))
+        elif isinstance(scheme, SynthID):
+            score = np.log(tournament(probs, words, scheme.depth, scheme.leaves)) + noise
+        else:
+            assert isinstance(scheme, GreenLists)
+            score += np.where(words < scheme.limit, scheme.delta, 0.0)
+        return score
 
 
 def _softmax(z: Float64[np.ndarray, "k v"]) -> Float64[np.ndarray, "k v"]:
     weights = np.exp(z - z.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights)

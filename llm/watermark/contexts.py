@@ -66,6 +66,11 @@ class Contexts:
         """The tokens before the coming one."""
         return self._recent
 
+    @property
+    def num_seen(self) -> int:
+        """How many contexts there were, the coming one not counted."""
+        return len(self._seen)
+
     def is_fresh(self) -> bool:
         """Whether the coming token may be marked."""
         return len(self._recent) == self._seeding.num_previous and self._name() not in self._seen

@@ -6,7 +6,7 @@ sub-keys, keys and windows that were tried are corrected for. Letters: `k` sub-k
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from llm.errors import UndecidableTextError
 from llm.watermark.keys import WatermarkKey
 from llm.watermark.null_laws import weighted_log_tail, z_score
 from llm.watermark.p_values import best_of, fisher_log
+from llm.watermark.replay import GrammarReplay, free_positions, reference_log_tail
 from llm.watermark.scheme import Scheme, Scores, once_among, sub_keys
 from llm.watermark.windows import best_part, parts_of
 
@@ -63,6 +64,8 @@ class Detection:
     `log_p_value` (natural) is corrected for everything that was tried, `num_tests` things. `values`
     is the evidence of each token and `is_scored` whether it counts; over a random key a token that
     counts has `mean` on average. `total` and `z_score` are of the tokens from `start` to `stop`.
+    `reference_log_p_value` is that of a grammar replay if tokens instead of keys were chance; the
+    p-value is the larger of both.
     """
 
     scheme: str
@@ -78,6 +81,7 @@ class Detection:
     is_scored: tuple[bool, ...]
     start: int
     stop: int
+    reference_log_p_value: float | None = None
 
     @property
     def p_value(self) -> float:
@@ -131,6 +135,39 @@ class Detector:
         rows = self._rows(text)
         log_ps = [self._log_p(scores, row, text) for row in rows]
         return self._detection(scores, rows, log_ps)
+
+    def replay(
+        self,
+        text: Text,
+        start_grammar: Callable[[], GrammarReplay],
+        vocabulary_size: int,
+    ) -> Detection:
+        """Return what a reply says that was made under a grammar; forced tokens say nothing.
+
+        Args:
+            text: the whole reply.
+            start_grammar: gives the grammar at its start, as often as it is called.
+            vocabulary_size: the width of the grammar's masks.
+
+        Raises:
+            UndecidableTextError: too few tokens count, or the text does not follow the grammar.
+        """
+        is_free = free_positions(text.token_ids, start_grammar(), vocabulary_size)
+        found = self.detect(replace(text, is_free=tuple(is_free.tolist())))
+        secret = next(key.secret for key in self.keys if key.name == found.key)
+        log_tail = reference_log_tail(
+            text.token_ids,
+            start_grammar(),
+            vocabulary_size,
+            self.scheme.start(secret, seed=found.sub_key),
+            self.scheme.law,
+        )
+        reference = best_of(log_tail, found.num_tests)
+        return replace(
+            found,
+            log_p_value=max(found.log_p_value, reference),
+            reference_log_p_value=reference,
+        )
 
     def search(self, text: Text) -> Detection:
         """Return what the best part of a long text says, for passages pasted into another text.

@@ -99,6 +99,13 @@ class GumbelMark:
         words = words_of(token_ids, np.array(self._contexts.seed(), np.uint64))
         return -np.log(-np.log(units_of(words)))
 
+    def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
+        """See `TextMark`."""
+        if not self._contexts.is_fresh():
+            return None
+        words = words_of(token_ids, np.array(self._contexts.seed(), np.uint64))
+        return -np.log1p(-units_of(words))
+
     def expect(self, survivors: Survivors, token: int) -> Expectation | None:
         """See `TextMark`."""
         del token

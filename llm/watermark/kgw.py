@@ -195,12 +195,18 @@ class GreenMark:
     def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
         """Leave the noise: this mark is in the weights."""
 
+    def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
+        """See `TextMark`."""
+        if not self._contexts.is_fresh():
+            return None
+        return self._scheme.green(token_ids, self._contexts, self._key).astype(np.float64)
+
     def expect(self, survivors: Survivors, token: int) -> Expectation | None:
         """See `TextMark`."""
         del token
         if not self._contexts.is_fresh():
             return None
-        return self._scheme.expect(probs_of(survivors))
+        return self._scheme.expect(probs_of(survivors), seed=self._contexts.num_seen)
 
     def take(self, token: int) -> None:
         """See `Mark`."""

@@ -63,6 +63,17 @@ def hypergeometric_log_tails(num: int, num_green: int, size: int) -> Float64[np.
     return _tails(log_pmf)
 
 
+def poisson_binomial_log_tail(chances: Float64[np.ndarray, " n"], least: int) -> float:
+    """Return ln P(at least `least` successes) of coins that have these chances."""
+    masses = np.zeros(len(chances) + 1)
+    masses[0] = 1.0
+    for chance in chances:
+        masses[1:] = masses[1:] * (1 - chance) + masses[:-1] * chance
+        masses[0] *= 1 - chance
+    tail = float(masses[max(least, 0) :].sum())
+    return math.log(min(tail, 1.0)) if tail > 0 else -math.inf
+
+
 def gamma_log_tail(total: float, num: int) -> float:
     """Return ln P(a sum of `num` standard exponentials >= `total`)."""
     if total <= 0 or num == 0:

@@ -141,6 +141,7 @@ def critical_total(law: Law, num: int, alpha: float) -> float:
             high = middle
         else:
             low = middle
-    if law.step and math.isinf(law.log_tail(high, num)):
-        return math.inf
-    return high + law.step / 2
+    if not law.step:
+        return high
+    # the tail falls just above each total that can be, the last one that is not enough
+    return math.inf if math.isinf(law.log_tail(high, num)) else round(high) + law.step / 2

@@ -55,6 +55,10 @@ class Expectation:
 class TextMark(Mark, Protocol):
     """A mark that also says how much the coming token will tell."""
 
+    def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
+        """Return the evidence that each of these would be; None where none would count."""
+        ...
+
     def expect(self, survivors: Survivors, token: int) -> Expectation | None:
         """Return what a detector will find on average; None where this token does not count.
 

@@ -9,6 +9,7 @@ not. Letters: `k` sub-keys, `n` tokens,
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,7 +25,8 @@ from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, probs_
 
 MAX_DEPTH = 30
 MAX_LEAVES = 16
-_NUM_SAMPLED_KEYS = 8
+_NUM_SAMPLED_KEYS = 32
+_MOST_EXPECTED = 64  # candidates that are looked at for what to expect
 
 Statistic = Literal["mean", "weighted"]
 
@@ -107,21 +109,38 @@ class SynthID:
         return value
 
     def expect(self, probs: Float64[np.ndarray, " v"], *, seed: int = 0) -> Expectation:
-        """Return the moments averaged over a few random keys."""
-        words = np.stack([_random_words(len(probs), seed, i) for i in range(_NUM_SAMPLED_KEYS)])
-        values = self.value_of(words)
+        """Return the moments over a few random keys.
+
+        Of two leaves the mean is known up to how often both are the same token: a layer that meets
+        the distribution p gives a bit of 1/2 + (1 - sum p^2) / 4 on average.
+        """
+        if len(probs) < 2 or self.leaves != 2:
+            return self.expect_of(probs, self.value_of, self.law, seed=seed)
+        likely = _most_likely(probs)
+        words = random_words(_NUM_SAMPLED_KEYS * len(likely), seed, 0).reshape(-1, len(likely))
+        *entering, marked = rounds(np.broadcast_to(likely, words.shape), words, self.depth, 2)
+        differ = np.array([1 - (p**2).sum(axis=1).mean() for p in entering])
+        mean = float((np.array(self.weights) * (0.5 + 0.25 * differ)).sum())
+        return _moments(mean, marked, self.value_of(words))
+
+    def expect_of(
+        self,
+        probs: Float64[np.ndarray, " v"],
+        value_of: Callable[[UInt32[np.ndarray, "..."]], Float64[np.ndarray, "..."]],
+        law: Law,
+        *,
+        seed: int,
+    ) -> Expectation:
+        """Return the moments of any evidence that is made of the bits, over some random keys."""
         if len(probs) < 2:
-            return Expectation(mean=self.law.mean, variance=self.law.variance)
-        marked = tournament(np.broadcast_to(probs, words.shape), words, self.depth, self.leaves)
+            return Expectation(mean=law.mean, variance=law.variance)
+        likely = _most_likely(probs)
+        words = random_words(_NUM_SAMPLED_KEYS * len(likely), seed, 0).reshape(-1, len(likely))
+        values = value_of(words)
+        marked = tournament(np.broadcast_to(likely, words.shape), words, self.depth, self.leaves)
         # without the tournament the mean is known: what these few keys miss of it is taken off
-        excess = float(((marked - probs) * values).sum(axis=1).mean())
-        mean = self.law.mean + excess
-        away = values - mean
-        return Expectation(
-            mean=mean,
-            variance=float((marked * away**2).sum(axis=1).mean()),
-            third=float((marked * away**3).sum(axis=1).mean()),
-        )
+        mean = law.mean + float(((marked - likely) * values).sum(axis=1).mean())
+        return _moments(mean, marked, values)
 
 
 class TournamentMark:
@@ -146,12 +165,19 @@ class TournamentMark:
     def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
         """Leave the noise: this mark is in the weights."""
 
+    def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
+        """See `TextMark`."""
+        if not self._contexts.is_fresh():
+            return None
+        words = words_of(token_ids, np.array(self._contexts.seed(), np.uint64))
+        return self._scheme.value_of(words)
+
     def expect(self, survivors: Survivors, token: int) -> Expectation | None:
         """See `TextMark`."""
         del token
         if not self._contexts.is_fresh():
             return None
-        return self._scheme.expect(probs_of(survivors))
+        return self._scheme.expect(probs_of(survivors), seed=self._contexts.num_seen)
 
     def take(self, token: int) -> None:
         """See `Mark`."""
@@ -171,15 +197,45 @@ def tournament(
 ) -> Float64[np.ndarray, "... v"]:
     """Return the probabilities of the winners of all layers; `probs` sum to 1."""
     p = probs.astype(np.float64)
+    for after in rounds(probs, words, depth, leaves):
+        p = after
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def rounds(
+    probs: Shaped[np.ndarray, "... v"],
+    words: UInt32[np.ndarray, "... v"],
+    depth: int,
+    leaves: int,
+) -> Iterator[Float64[np.ndarray, "... v"]]:
+    """Return the probabilities before the first layer and after each."""
+    p = probs.astype(np.float64)
     layers = np.arange(depth, dtype=np.uint32).reshape(depth, *(1,) * words.ndim)
     bits = (words >> layers & np.uint32(1)).astype(np.float64)
+    yield p
     for ones in bits:
         mass = np.minimum((p * ones).sum(axis=-1, keepdims=True), 1.0)
         if leaves == 2:
-            p *= ones + (1 - mass)
+            p = p * (ones + (1 - mass))
         else:
-            p *= np.where(ones > 0, _share_of_ones(mass, leaves), (1 - mass) ** (leaves - 1))
-    return p / p.sum(axis=-1, keepdims=True)
+            p = p * np.where(ones > 0, _share_of_ones(mass, leaves), (1 - mass) ** (leaves - 1))
+        yield p
+
+
+def _most_likely(probs: Float64[np.ndarray, " v"]) -> Float64[np.ndarray, " m"]:
+    kept = np.sort(probs)[::-1][:_MOST_EXPECTED]
+    return kept / kept.sum()
+
+
+def _moments(
+    mean: float, marked: Float64[np.ndarray, "k v"], values: Float64[np.ndarray, "k v"]
+) -> Expectation:
+    away = values - mean
+    return Expectation(
+        mean=mean,
+        variance=float((marked * away**2).sum(axis=1).mean()),
+        third=float((marked * away**3).sum(axis=1).mean()),
+    )
 
 
 def _share_of_ones(mass: Float64[np.ndarray, "... 1"], leaves: int) -> Float64[np.ndarray, "... 1"]:
@@ -190,7 +246,8 @@ def _share_of_ones(mass: Float64[np.ndarray, "... 1"], leaves: int) -> Float64[n
     return share
 
 
-def _random_words(num: int, seed: int, number: int) -> UInt32[np.ndarray, " n"]:
+def random_words(num: int, seed: int, number: int) -> UInt32[np.ndarray, " n"]:
+    """Return bits that belong to no key; `number` tells draws apart."""
     counters = np.zeros((math.ceil(num / 4), 4), np.uint32)
     counters[:, 0] = np.arange(len(counters))
     counters[:, 1] = number

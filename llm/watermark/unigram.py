@@ -96,6 +96,10 @@ class UnigramMark:
     def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
         """Leave the noise: this mark is in the weights."""
 
+    def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
+        """See `TextMark`."""
+        return self._is_green[token_ids].astype(np.float64)
+
     def expect(self, survivors: Survivors, token: int) -> Expectation | None:
         """See `TextMark`; a token that was written before does not count again."""
         if token in self._seen:

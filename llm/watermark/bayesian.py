@@ -1,0 +1,132 @@
+"""The Bayesian detector of tournament marks (SynthID-Text, Nature 634, supplement).
+
+In layer l two different tokens met with probability p2 = sigmoid(beta_l + sum_{j<l} delta_lj g_j):
+the earlier bits say how much choice was left. Then P(g_l | marked) = ((g_l + 1/2) p2 + 1 - p2) / 2
+against 1/2 without a mark. A token's evidence is the sum of the logarithms of their ratios, whose
+law over random keys is known by many random bits. Letters: `k` sub-keys, `n` tokens, `l` layers.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64, UInt32, UInt64
+
+from llm.watermark.null_laws import Law, SampledLaw
+from llm.watermark.scheme import Expectation, Scores, TextMark
+from llm.watermark.synthid import SynthID, random_words, tournament
+
+_NUM_NULL = 8192
+_NULL_SEED = 0x5EED
+_EPOCHS = 300
+_RATE = 0.05
+_DECAY = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BayesianSynthID:
+    """A tournament mark scored by likelihood; marks as `base` does and shares its sub-keys.
+
+    `delta` is strictly lower triangular, row by row.
+    """
+
+    base: SynthID
+    beta: tuple[float, ...]
+    delta: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        depth = self.base.depth
+        if len(self.beta) != depth or [len(row) for row in self.delta] != list(range(depth)):
+            raise ValueError(
+                f"beta must have {depth} entries and delta rows of 0 to {depth - 1}, as many as the"
+                " layers before each"
+            )
+        if self.base.leaves != 2:
+            raise ValueError("the likelihood is that of tournaments of two leaves")
+
+    @property
+    def label(self) -> str:
+        """See `Scheme`."""
+        return self.base.label
+
+    @property
+    def num_sub_keys(self) -> int:
+        """See `Scheme`."""
+        return self.base.num_sub_keys
+
+    @property
+    def law(self) -> Law:
+        """See `Scheme`."""
+        return SampledLaw(values=tuple(self.log_ratios(random_words(_NUM_NULL, _NULL_SEED, 0))))
+
+    def start(self, secret: bytes, *, seed: int, stream: int = 0) -> TextMark:
+        """See `Scheme`."""
+        return self.base.start(secret, seed=seed, stream=stream)
+
+    def score(self, token_ids: Int64[np.ndarray, " n"], keys: UInt64[np.ndarray, "k 6"]) -> Scores:
+        """See `Scheme`."""
+        plain = self.base.score(token_ids, keys)
+        num = self.base.seeding.num_previous
+        values = np.zeros(plain.values.shape)
+        values[:, num:] = self.log_ratios(self.base.bits(token_ids, keys))
+        return Scores(values=values, is_scored=plain.is_scored, coins=plain.coins)
+
+    def expect(self, probs: Float64[np.ndarray, " v"], *, seed: int = 0) -> Expectation:
+        """See `Scheme`."""
+        return self.base.expect_of(probs, self.log_ratios, self.law, seed=seed)
+
+    def log_ratios(self, words: UInt32[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+        """Return ln P(bits | marked) / P(bits | not) of each word of bits."""
+        bits = _bits(words, self.base.depth)
+        met = _sigmoid(bits @ _matrix(self.delta).T + np.array(self.beta))
+        return np.log1p(met * (bits - 0.5)).sum(axis=-1)
+
+    def posterior(self, total: float, prior: float = 0.5) -> float:
+        """Return the probability of the mark, given the evidence and a prior probability."""
+        if not 0 < prior < 1:
+            raise ValueError(f"a prior probability must be in (0, 1), got {prior}")
+        return float(_sigmoid(np.array(total + math.log(prior / (1 - prior)))))
+
+
+def fit(
+    base: SynthID, distributions: Sequence[Float64[np.ndarray, " v"]], *, seed: int = 0
+) -> BayesianSynthID:
+    """Return the detector for texts whose tokens were drawn from such distributions.
+
+    Marked tokens are drawn under random keys, then beta and delta climb their likelihood.
+    """
+    rng = np.random.default_rng(seed)
+    words = []
+    for number, probs in enumerate(distributions):
+        offered = random_words(len(probs), seed, number)
+        winners = tournament(probs, offered, base.depth)
+        words.append(offered[rng.choice(len(probs), p=winners)])
+    bits = _bits(np.array(words, np.uint32), base.depth)
+    beta, delta = np.zeros(base.depth), np.zeros((base.depth, base.depth))
+    for _ in range(_EPOCHS):
+        met = _sigmoid(bits @ delta.T + beta)
+        slope = (bits - 0.5) / (1 + met * (bits - 0.5)) * met * (1 - met)
+        beta += _RATE * base.depth * slope.mean(axis=0)
+        step = slope.T @ bits / len(bits) - _DECAY * delta
+        delta += np.tril(_RATE * base.depth * step, -1)
+    return BayesianSynthID(
+        base=base,
+        beta=tuple(beta.tolist()),
+        delta=tuple(tuple(delta[i, :i].tolist()) for i in range(base.depth)),
+    )
+
+
+def _bits(words: UInt32[np.ndarray, "..."], depth: int) -> Float64[np.ndarray, "... l"]:
+    return (words[..., None] >> np.arange(depth, dtype=np.uint32) & np.uint32(1)).astype(np.float64)
+
+
+def _matrix(rows: Sequence[Sequence[float]]) -> Float64[np.ndarray, "l l"]:
+    matrix = np.zeros((len(rows), len(rows)))
+    for i, row in enumerate(rows):
+        matrix[i, :i] = row
+    return matrix
+
+
+def _sigmoid(x: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+    return 0.5 * (1 + np.tanh(0.5 * x))
