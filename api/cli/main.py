@@ -14,7 +14,7 @@ from api.cli.models import models_app
 from api.cli.sentences import SENTENCES, error_line
 from api.cli.server import serve
 from api.cli.train import train_app
-from api.cli.train_models import adapter, ngram
+from api.cli.train_models import ADAPTER_EXAMPLE, NGRAM_EXAMPLE, adapter, ngram
 from api.version import VERSION
 
 app = typer.Typer(
@@ -30,8 +30,8 @@ app.command("ingest")(ingest)
 app.command("chat")(chat)
 app.add_typer(models_app, name="models")
 app.add_typer(engine_app, name="engine")
-train_app.command("adapter")(adapter)
-train_app.command("ngram")(ngram)
+train_app.command("adapter", epilog=ADAPTER_EXAMPLE)(adapter)
+train_app.command("ngram", epilog=NGRAM_EXAMPLE)(ngram)
 app.add_typer(train_app, name="train")
 
 

@@ -16,11 +16,16 @@ from llm.checkpoint import load_decoder
 from llm.model_store import ModelStore
 from llm.training.adapters import AdapterRecipe, train_adapter_head
 from llm.training.frozen_decoder import FrozenDecoder
+from llm.training.head_file import check_name
 from llm.training.labelled_texts import DataFormat
 from llm.training.ngram import NGramPlan, train_ngram
 from llm.training.recipe import TextChoice
 from llm.unembedding import Unembedding
 
+ADAPTER_EXAMPLE = (
+    "Example:  python -m api train adapter --data reviews.tsv --label 1 --name praise_expert"
+)
+NGRAM_EXAMPLE = "Example:  python -m api train ngram --data manuals.txt --name manuals --order 4"
 NAME = typer.Option("--name", help="Of the file.")
 LICENCE = typer.Option("--licence", help="Of the data, for the card.")
 OUT = typer.Option("--out", help="A folder; default: `heads` beside the models.")
@@ -65,8 +70,10 @@ def adapter(  # noqa: PLR0913
             share=share,
         )
         recipe = AdapterRecipe(rank=rank, epochs=epochs, seed=seed)
+        check_name(name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    choice.texts()  # what is wrong with the files is told before the model is loaded
     settings = load_settings()
     folder = out or settings.home / HEADS
     with progress_bars(Console(stderr=True)) as progress:
@@ -104,20 +111,23 @@ def ngram(
 
     Requests name it as `ngram:NAME` in `causerie.contrast`, or in `causerie.speculation`.
     """
+    try:
+        plan = NGramPlan(paths=tuple(data), order=order, max_entries=most)
+        check_name(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    plan.texts()  # what is wrong with the files is told before the model is loaded
     settings = load_settings()
     folder = out or settings.home / HEADS
     decoder = load_decoder(ModelStore(settings.home).path(settings.chat_model))
-    try:
-        card = train_ngram(
-            decoder.tokenizer.encode,
-            Unembedding.of_weight(decoder.model.head_weight),
-            NGramPlan(paths=tuple(data), order=order, max_entries=most),
-            folder=folder,
-            name=name,
-            about=_about(settings, licence),
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    card = train_ngram(
+        decoder.tokenizer.encode,
+        Unembedding.of_weight(decoder.model.head_weight),
+        plan,
+        folder=folder,
+        name=name,
+        about=_about(settings, licence),
+    )
     _tell(
         card,
         folder / f"{name}.safetensors",

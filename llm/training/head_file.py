@@ -14,6 +14,16 @@ from llm.head_store import probe_of
 from llm.unembedding import Unembedding
 
 
+def check_name(name: str) -> None:
+    """Refuse a name of a head that is no plain file name.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not name or Path(name).name != name or name.startswith("."):
+        raise ValueError(f"a head's name is a plain file name without a folder, got {name!r}")
+
+
 def write_head(
     folder: Path,
     name: str,
@@ -29,8 +39,7 @@ def write_head(
         ValueError: a name that is no plain file name.
         OSError: the folder cannot be written.
     """
-    if not name or Path(name).name != name or name.startswith("."):
-        raise ValueError(f"a head's name is a plain file name without a folder, got {name!r}")
+    check_name(name)
     folder.mkdir(parents=True, exist_ok=True)
     halves = {key: _halved(value) for key, value in tensors.items()}
     halves["probe"] = probe_of(unembedding).astype(np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from llm.decoding.ngram_model import NGramModel
+from llm.decoding.ngram_model import MAX_ENTRIES, MAX_ORDER, NGramModel
 from llm.errors import TrainingDataError
 from llm.training.head_file import write_head
 from llm.unembedding import Unembedding
@@ -29,6 +29,20 @@ class NGramPlan:
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("no text file is given")
+        if not 1 <= self.order <= MAX_ORDER:
+            raise ValueError(f"the order must be in [1, {MAX_ORDER}], got {self.order}")
+        if not 1 <= self.max_entries <= MAX_ENTRIES:
+            raise ValueError(
+                f"the entries to keep must be in [1, {MAX_ENTRIES}], got {self.max_entries}"
+            )
+
+    def texts(self) -> list[str]:
+        """Read the files.
+
+        Raises:
+            TrainingDataError: one cannot be read.
+        """
+        return [_read(path) for path in self.paths]
 
 
 def train_ngram(
@@ -47,10 +61,9 @@ def train_ngram(
 
     Raises:
         TrainingDataError: a file that cannot be read, or too little text.
-        ValueError: an order or a number of entries out of range.
         OSError: the folder cannot be written.
     """
-    texts = [list(encode(_read(path))) for path in plan.paths]
+    texts = [list(encode(text)) for text in plan.texts()]
     num_tokens = sum(map(len, texts))
     if num_tokens < _LEAST_TOKENS:
         raise TrainingDataError(
