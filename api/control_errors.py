@@ -18,6 +18,7 @@ from llm.errors import (
     GrammarTooLargeError,
     HeadError,
     InvalidGrammarError,
+    RefusedPairError,
     UnsupportedSchemaError,
 )
 from rag.errors import EmptyCollectionError
@@ -38,7 +39,21 @@ def params_at_fault(body: ChatCompletionRequest) -> Mapping[type[Exception], str
         params |= dict.fromkeys(
             (GrammarTooLargeError, InvalidGrammarError, UnsupportedSchemaError), body.grammar_param
         )
+    if (pair := _pair_param(body)) is not None:
+        params[RefusedPairError] = pair
     return params
+
+
+def _pair_param(body: ChatCompletionRequest) -> str | None:
+    """Return which parameter is one of a pair that the decoder refuses; the likeliest of several.
+
+    The message names both.
+    """
+    own = body.extension
+    for name in ("search", "speculation", "context_faithfulness"):
+        if getattr(own, name) is not None:
+            return f"causerie.{name}"
+    return None
 
 
 def _head_param(body: ChatCompletionRequest) -> str:

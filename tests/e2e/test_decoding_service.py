@@ -252,7 +252,7 @@ def test_two_choices_differ_and_each_is_what_a_stream_gives(sdk: openai.OpenAI) 
     [
         ({"regex": r"(yes|no), \d{2}%"}, r"(yes|no), \d{2}%"),
         ({"choices": ["rain", "snow", "sun"]}, "rain|snow|sun"),
-        ({"lark": 'start: "a" start | "b"'}, "a*b"),
+        ({"lark": 'start: "a"* "b"'}, "a*b"),
     ],
 )
 def test_a_grammar_of_ours_is_kept_to(
@@ -331,3 +331,64 @@ def test_a_search_gives_its_best_answer_with_its_score(sdk: openai.OpenAI) -> No
     scores = [other["score"] for other in own["alternatives"]]
     assert len(scores) == 2
     assert own["score"] >= max(scores)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"steer": [{"scorer": "positive", "weight": 4}]},
+        {"steer": [{"scorer": "negative", "weight": 4, "method": "reward"}]},
+        {"experts": {"expert": "positive_expert", "anti_expert": "negative_expert"}},
+        {"contrast": {"weight": 0.5}},
+    ],
+)
+def test_a_direction_changes_the_words_and_tells_its_price(
+    sdk: openai.OpenAI, own: dict[str, Any]
+) -> None:
+    content = "Review the film in one sentence."
+    plain = ask(sdk, content, max_tokens=24).choices[0].message
+    told = ask(sdk, content, causerie=own, max_tokens=24).choices[0].message
+    assert "steer_kl" not in plain.causerie
+    assert told.causerie["steer_kl"] > 0
+    assert told.content != plain.content
+
+
+def test_a_form_keeps_under_a_direction(sdk: openai.OpenAI) -> None:
+    message = (
+        ask(
+            sdk,
+            "Name a book.",
+            response_format=typed(BOOK),
+            causerie={"steer": [{"scorer": "positive", "weight": 8}], "contrast": {}},
+        )
+        .choices[0]
+        .message
+    )
+    jsonschema.validate(json.loads(message.content), BOOK)
+    assert message.causerie["steer_kl"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("own", "more", "param", "code"),
+    [
+        ({"steer": [{"scorer": "purple"}]}, {}, "causerie.steer", "unknown_scorer"),
+        (
+            {"experts": {"expert": "a", "anti_expert": "b"}},
+            {},
+            "causerie.experts",
+            "unknown_scorer",
+        ),
+        ({"contrast": {"amateur": "ngram:none"}}, {}, "causerie.contrast", "unknown_scorer"),
+        ({"search": {"method": "beam"}}, {"temperature": 1.0}, "causerie.search", "refused_pair"),
+        ({"grammar": {"regex": "("}}, {}, "causerie.grammar", "invalid_grammar"),
+        ({"grammar": {"lark": "start: nothing"}}, {}, "causerie.grammar", "invalid_grammar"),
+        ({"allowed_token_ids": [5], "banned_token_ids": [5]}, {}, None, "constraint_conflict"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_by_name_and_others_go_on(
+    sdk: openai.OpenAI, own: dict[str, Any], more: dict[str, Any], param: str, code: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(sdk, "Hello.", causerie=own, **more)
+    assert (refused.value.param, refused.value.code) == (param, code)
+    assert ask(sdk, "Hello.", max_tokens=2).choices[0].message.content
