@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float64
@@ -101,6 +102,7 @@ def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[in
     return c0, c1, c2, c3
 
 
+@cache
 def gumbel(v: int, *, seed: int, position: int, stream: int) -> float:
     """Return the noise of a token at an absolute position."""
     seed %= 2**64

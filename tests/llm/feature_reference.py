@@ -6,7 +6,7 @@ own that nothing else uses. Heads are read by their formulas. Letters: `v` vocab
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def _own_runner() -> ChosenRunner:
     return small_runner()
 
 
-@lru_cache(100_000)
+@cache
 def forward(text: tuple[int, ...]) -> tuple[Row, Forwards]:
     """Read all of a text; return the logits behind it and the states that they come from."""
     span = Span(token_ids=text, start=0, blocks=range(4), wants="last")
@@ -118,7 +118,7 @@ def _gru_after(state: Row, token: int) -> Row:
     return after
 
 
-@lru_cache(100_000)
+@cache
 def _gru_state(text: tuple[int, ...]) -> Row:
     if not text:
         return _wide(GRU["start"])
@@ -126,7 +126,12 @@ def _gru_state(text: tuple[int, ...]) -> Row:
 
 
 def _gru_scores(output: History) -> Row:
-    state = _gru_state((*PROMPT, *output))
+    return _gru_scores_after((*PROMPT, *output))
+
+
+@cache
+def _gru_scores_after(text: tuple[int, ...]) -> Row:
+    state = _gru_state(text)
     after = np.stack([_gru_after(state, token) for token in range(VOCABULARY)])
     scores: Row = after @ _wide(GRU["output"]) + float(GRU["bias"][0])
     return scores
@@ -185,13 +190,18 @@ def _legal(output: History) -> set[int]:
 
     Only options that can be finished count; no token stands for two of their bytes.
     """
+    return _legal_after(b"".join(small_tokens()[v] for v in output))
+
+
+@cache
+def _legal_after(text: bytes) -> set[int]:
     data = small_tokens()
-    text = b"".join(data[v] for v in output)
-    fitting = [option.encode() for option in OPTIONS if len(option) <= MAX_TOKENS]
+    fitting = [o.encode() for o in OPTIONS if len(o) <= MAX_TOKENS]
+    going_on = [option for option in fitting if option.startswith(text)]
     found = {
         v
         for v in range(VOCABULARY)
-        if data[v] and any(option.startswith(text + data[v]) for option in fitting)
+        if data[v] and any(option.startswith(text + data[v]) for option in going_on)
     }
     return found | (small_ends() if text in fitting else set())
 
