@@ -20,9 +20,8 @@ from dialog.controlled_answer import (
     relayed,
 )
 from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
-from dialog.grounded_answer import OWN_WORDS_TOKENS, abstention
+from dialog.grounded_answer import OWN_WORDS_TOKENS, abstention, speak_quotes
 from dialog.notes import notes_on
-from dialog.quoted_answer import speak_quotes
 from dialog.reply import EvidenceFound, Reply, Timings, TurnRequest
 from dialog.session import SessionStore
 from dialog.spoken import Spoken

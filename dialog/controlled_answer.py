@@ -2,8 +2,8 @@
 
     evidence → prompt and form → the model, under its controls → text, calls, citations by mark
 
-A turn without controls quotes its evidence instead (`dialog/quoted_answer.py`). Does not know where
-evidence comes from, nor how controls work.
+A turn without controls quotes its evidence instead (`dialog/grounded_answer.py`). Does not know
+where evidence comes from, nor how controls work.
 """
 
 import re
