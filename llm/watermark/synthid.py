@@ -25,8 +25,9 @@ from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, probs_
 
 MAX_DEPTH = 30
 MAX_LEAVES = 16
-_NUM_SAMPLED_KEYS = 32
-_MOST_EXPECTED = 64  # candidates that are looked at for what to expect
+_EXPECTED_MASS = 0.998  # of the candidates that are looked at for what to expect
+_MOST_EXPECTED = 64
+_NUM_SAMPLED = 4096  # candidates times keys
 
 Statistic = Literal["mean", "weighted"]
 
@@ -117,7 +118,7 @@ class SynthID:
         if len(probs) < 2 or self.leaves != 2:
             return self.expect_of(probs, self.value_of, self.law, seed=seed)
         likely = _most_likely(probs)
-        words = random_words(_NUM_SAMPLED_KEYS * len(likely), seed, 0).reshape(-1, len(likely))
+        words = _words_for(likely, seed)
         *entering, marked = rounds(np.broadcast_to(likely, words.shape), words, self.depth, 2)
         differ = np.array([1 - (p**2).sum(axis=1).mean() for p in entering])
         mean = float((np.array(self.weights) * (0.5 + 0.25 * differ)).sum())
@@ -135,7 +136,7 @@ class SynthID:
         if len(probs) < 2:
             return Expectation(mean=law.mean, variance=law.variance)
         likely = _most_likely(probs)
-        words = random_words(_NUM_SAMPLED_KEYS * len(likely), seed, 0).reshape(-1, len(likely))
+        words = _words_for(likely, seed)
         values = value_of(words)
         marked = tournament(np.broadcast_to(likely, words.shape), words, self.depth, self.leaves)
         # without the tournament the mean is known: what these few keys miss of it is taken off
@@ -224,7 +225,14 @@ def rounds(
 
 def _most_likely(probs: Float64[np.ndarray, " v"]) -> Float64[np.ndarray, " m"]:
     kept = np.sort(probs)[::-1][:_MOST_EXPECTED]
+    kept = kept[: int(np.searchsorted(np.cumsum(kept), _EXPECTED_MASS)) + 2]
     return kept / kept.sum()
+
+
+def _words_for(probs: Float64[np.ndarray, " v"], seed: int) -> UInt32[np.ndarray, "k v"]:
+    """Return bits of many random keys: low entropy has few candidates and varies more by key."""
+    num = _NUM_SAMPLED // len(probs)
+    return random_words(num * len(probs), seed, 0).reshape(num, len(probs))
 
 
 def _moments(

@@ -132,7 +132,7 @@ def test_power_is_as_predicted_and_as_the_design_says(name: str, entropy: float)
         if entropy in TABLE.get(name, {}):
             expected = TABLE[name][entropy][LENGTHS.index(position - 3)]
             # the table has the error of 200 sequences and another family of distributions
-            assert share == pytest.approx(expected, abs=0.12)
+            assert share == pytest.approx(expected, abs=0.15)
 
 
 def test_a_meter_that_sees_a_quarter_of_the_tokens_predicts_the_same() -> None:
