@@ -161,12 +161,14 @@ def _few(logits: Shaped[np.ndarray, " v"], k: int) -> Int64[np.ndarray, " n"]:
     if width < 2:
         return np.arange(len(logits))
     whole = len(logits) // width * width
-    peaks = logits[:whole].reshape(-1, width).max(axis=1)
+    # a block is every n-th token, n blocks: so one pass takes the maxima of all of them at once
+    peaks = logits[:whole].reshape(width, -1).max(axis=0)
     least = np.partition(peaks, len(peaks) - k)[len(peaks) - k]
     return np.flatnonzero(logits >= least)
 
 
 _BLOCKS = 4
+_MASSLESS = np.float32(24)  # e^-24 of the peak each: 2e-6 of the mass for 50,000 tokens at most
 
 
 def kl(steered: SteeredLogits, model: ShapedLogits) -> float:
@@ -188,6 +190,6 @@ def _log_sum(x: Float64[np.ndarray, " k"]) -> float:
 
 
 def _log_sum_of_row(z: Float32[np.ndarray, " v"]) -> float:
-    # float32 exponentials: a whole row's price is mostly theirs, and 1e-6 nats of it do not count
     peak = z.max()
-    return float(peak) + float(np.log(np.exp(z - peak).sum(dtype=np.float64)))
+    few = z[z > peak - _MASSLESS].astype(np.float64)
+    return _log_sum(few)
