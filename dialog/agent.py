@@ -164,7 +164,7 @@ class DialogAgent:
         if is_controlled(request):
             reserve = request.params.max_tokens or self._max_tokens
         room = self._room_beside(request, system, message, reserve)
-        query = standalone_query(question, [turn.question for turn in history.turns])
+        query = standalone_query(_asked(request), [turn.question for turn in history.turns])
         began = spoken.elapsed_s()
         evidence = self._retrieval.find(query, collection)
         spoken.retrieval_s = spoken.elapsed_s() - began
@@ -321,6 +321,12 @@ class DialogAgent:
 def _last_of(request: TurnRequest) -> Message:
     """Return the message to answer as the model's template takes it."""
     return with_tools(request.messages, None)[-1]
+
+
+def _asked(request: TurnRequest) -> str:
+    """Return what the user asked, also where what a tool gave back came after it."""
+    said = [message.content for message in request.messages if message.role == "user"]
+    return said[-1] if said else request.messages[-1].content
 
 
 def _can_do_without(request: TurnRequest) -> bool:

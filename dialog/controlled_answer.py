@@ -13,7 +13,7 @@ from dataclasses import replace
 from dialog.reply import Alternative, TurnRequest
 from dialog.spoken import Spoken
 from llm.chat import Completion, Message, TextDelta, ToolCall, ToolCallDelta
-from llm.decoding.grammar_spec import CitationIds, GrammarSpec, Passage, Quote
+from llm.decoding.grammar_spec import CitationIds, GrammarSpec, JsonSchema, Passage, Quote
 from llm.decoding.spec import DecodeSpec
 from llm.errors import ConstraintError
 from llm.tool_prompt import ToolReader, call_salt, read_calls
@@ -23,6 +23,7 @@ NO_EVIDENCE_NOTE = "Nothing near was found in the collection: the answer rests o
 
 _MAX_QUOTES = 2
 _MARK = re.compile(r"\[(\d+)\]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def is_controlled(request: TurnRequest) -> bool:
@@ -109,12 +110,22 @@ def relayed(
             yield from _told_apart(reader.feed(part.text), part, spoken)
     for choice, reader in readers.items():
         yield from _told_apart(reader.finish(), TextDelta(text="", choice=choice), spoken)
-    spoken.marks |= {int(number) for number in _MARK.findall(spoken.text)}
+    for text in _prose(request, spoken):
+        spoken.marks |= {int(number) for number in _MARK.findall(text)}
     if request.tools is not None and spoken.completion is not None:
         _, spoken.tool_calls = read_calls(spoken.completion.text, salt=salt)
         spoken.alternatives = _alternatives(spoken.completion, salt)
     elif spoken.completion is not None:
         spoken.alternatives = _alternatives(spoken.completion, None)
+
+
+def _prose(request: TurnRequest, spoken: Spoken) -> Iterator[str]:
+    """Yield where marks can stand: of JSON the strings alone, since `[1]` is a list there."""
+    if not isinstance(request.spec.grammar, JsonSchema):
+        yield spoken.text
+        return
+    for found in _STRING.finditer(spoken.text):
+        yield found[0]
 
 
 def _told_apart(

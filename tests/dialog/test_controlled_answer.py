@@ -9,7 +9,7 @@ import pytest
 from dialog.controlled_answer import NO_EVIDENCE_NOTE
 from dialog.reply import EvidenceFound, Reply, TurnRequest
 from llm.chat import Completion, Message, TextDelta, ToolCall, ToolCallDelta, Usage
-from llm.decoding.grammar_spec import CitationIds, JsonSchema, Quote
+from llm.decoding.grammar_spec import CitationIds, JsonSchema, Quote, Regex
 from llm.decoding.spec import PLAIN, Contrast, DecodeSpec, Search, Speculation, Steer
 from llm.errors import ConstraintError
 from llm.sampling_params import SamplingParams
@@ -22,7 +22,7 @@ NONSENSE = "Qwxyz vbnmk?"
 FORM = DecodeSpec(grammar=JsonSchema.of({"type": "object"}))
 TOOLS = ToolUse(tools=(WEATHER, CLOCK))
 CONTROLS: dict[str, dict[str, Any]] = {
-    "grammar": {"spec": FORM},
+    "grammar": {"spec": DecodeSpec(grammar=Regex(pattern=".*"))},
     "tools": {"tools": TOOLS},
     "search": {"spec": DecodeSpec(search=Search(method="best_of"))},
     "n": {"spec": DecodeSpec(num_choices=2)},
@@ -60,6 +60,27 @@ def test_only_what_is_marked_is_cited() -> None:
     spec = DecodeSpec(steer=(Steer(scorer="positive"),))
     assert [c.id for c in house.ask(KETTLE, collection="house", spec=spec).citations] == [1]
     assert house.ask(KETTLE, collection="house", spec=spec).citations == ()
+
+
+def test_a_list_in_json_is_no_mark() -> None:
+    house = House(['{"a":[1]}', '{"a":"it does \\" [1]"}'])
+    assert house.ask(KETTLE, collection="house", spec=FORM).citations == ()
+    assert [c.id for c in house.ask(KETTLE, collection="house", spec=FORM).citations] == [1]
+
+
+def test_after_a_tool_s_result_the_evidence_is_for_the_question() -> None:
+    house = House(["It does. [1]"])
+    call = ToolCall(id="call_1", name="clock", arguments="{}")
+    chat = (
+        Message(role="user", content=KETTLE),
+        Message(role="assistant", content="", tool_calls=(call,)),
+        Message(role="tool", content="noon", tool_call_id="call_1"),
+    )
+    reply = house.agent.respond(TurnRequest(messages=chat, tools=TOOLS, collection="house"))
+    assert [citation.id for citation in reply.citations] == [1]
+    last = house.model.prompts[0][-1].content
+    assert last.startswith("Evidence:\n[1]")
+    assert "noon" in last
 
 
 def test_the_baseline_is_the_same_chat_with_the_bare_question() -> None:

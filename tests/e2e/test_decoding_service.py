@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema
 import openai
+import pydantic
 import pytest
 
 from api.bootstrap import build
@@ -109,6 +110,39 @@ def test_an_answer_of_a_schema_validates_however_it_is_drawn_or_cut(
     )
     jsonschema.validate(json.loads(completion.choices[0].message.content), BOOK)
     assert completion.usage.completion_tokens <= max_tokens
+
+
+class Person(pydantic.BaseModel):
+    name: Annotated[str, pydantic.Field(max_length=20)]
+    age: Annotated[int, pydantic.Field(ge=0, le=150)]
+
+
+def test_the_client_parses_what_it_asked_for_by_its_own_models(sdk: openai.OpenAI) -> None:
+    message = (
+        sdk.chat.completions.parse(
+            model=MODEL,
+            messages=[{"role": "user", "content": "Ada is 36 years old."}],
+            response_format=Person,
+            max_tokens=60,
+        )
+        .choices[0]
+        .message
+    )
+    assert isinstance(message.parsed, Person)
+    called = (
+        sdk.chat.completions.parse(
+            model=MODEL,
+            messages=[{"role": "user", "content": "Ada is 36 years old."}],
+            tools=[openai.pydantic_function_tool(Person)],
+            tool_choice="required",
+            parallel_tool_calls=False,
+            max_tokens=80,
+        )
+        .choices[0]
+        .message
+    )
+    assert called.tool_calls
+    assert isinstance(called.tool_calls[0].function.parsed_arguments, Person)
 
 
 def test_a_json_object_is_one(sdk: openai.OpenAI) -> None:
