@@ -17,17 +17,14 @@ from llm.errors import ConstraintConflictError, RefusedPairError
 from llm.sampling_params import Mirostat, SamplingParams
 from tests.golden.pipeline_reference import NothingLeftError, ReferenceStep
 from tests.llm import feature_reference as reference
+from tests.llm.feature_run import Answer, Said, said, spoken
 from tests.llm.features import (
     FEATURES,
     NEUTRAL,
     OPTIONS,
     SEMANTIC,
-    Answer,
-    Said,
     covering_rows,
     is_possible,
-    said,
-    spoken,
     wish,
 )
 
@@ -108,11 +105,15 @@ def assert_as_the_reference(names: Names) -> None:
         assert [answer.score for answer in found.answers] == pytest.approx(scores, abs=1e-4)
         return
     try:
-        wanted = [reference.answer(made, stream=i) for i in range(made.spec.num_choices)]
+        wanted = [reference.answer(made, stream=i) for i in range(made.num_answers)]
     except NothingLeftError:
         assert found == "nothing"
         return
     assert isinstance(found, Said)
+    if made.spec.search.method == "best_of":
+        wanted.sort(key=lambda answer: -reference.worth(made, answer[2]))
+        scores = [reference.worth(made, steps) for _, _, steps in wanted]
+        assert [answer.score for answer in found.answers] == pytest.approx(scores, abs=1e-4)
     assert len(found.answers) == len(wanted)
     assert found.answers[0].num_tokens == sum(len(steps) for _, _, steps in wanted)
     for answer, (text, reason, steps) in zip(found.answers, wanted, strict=True):
@@ -188,8 +189,8 @@ def test_a_beam_is_not_drafted_for(name: str) -> None:
     assert found.effort["drafted"] == 0
 
 
-@pytest.mark.parametrize("names", [("beam",), ("beam", "stop"), ("beam", "grammar")], ids=named)
-def test_a_beam_says_nothing_before_it_is_done(names: Names) -> None:
+@pytest.mark.parametrize("names", [("beam",), ("beam", "stop"), ("best_of",)], ids=named)
+def test_a_search_says_nothing_before_it_is_done(names: Names) -> None:
     *pieces, completion = spoken(names)
     assert [piece.text for piece in pieces] == [completion.text][: bool(completion.text)]
 
@@ -266,6 +267,8 @@ def test_only_refused_pairs_and_clashes_are_missing() -> None:
     drafts = [name for name in NEUTRAL if name.startswith("draft")]
     clashes = {
         ("contrast", "ngrams"),
+        ("beam", "best_of"),
+        ("best_of", "choices"),
         ("cuts", "mirostat"),
         *itertools.combinations(sorted(drafts), 2),
     }
