@@ -39,8 +39,11 @@ from llm.errors import (
     InvalidGrammarError,
     RefusedPairError,
     RequestTooLargeError,
+    TooManyBranchesError,
+    UndecidableTextError,
     UnknownModelError,
     UnknownScorerError,
+    UnknownWatermarkKeyError,
     UnsupportedSchemaError,
 )
 from rag.errors import EmptyCollectionError, ParseError
@@ -102,6 +105,7 @@ class Row:
 
 TABLE: Final[Mapping[type[Exception], Row]] = {
     ContextOverflowError: Row(status=400, code="context_length_exceeded", param="messages"),
+    TooManyBranchesError: Row(status=400, code="too_many_branches", param="n"),
     RequestTooLargeError: Row(status=400, code="cache_too_small", param="max_tokens"),
     BudgetTooSmallError: Row(status=400, code="budget_too_small", param="max_tokens"),
     ConstraintConflictError: Row(status=400, code="constraint_conflict"),
@@ -114,10 +118,12 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     HeadError: Row(status=400, code="unusable_head", param="causerie.steer"),
     TemplateRefusedError: Row(status=400, code="messages_refused", param="messages"),
     ParseError: Row(status=400, code="unreadable_document", param="file"),
+    UndecidableTextError: Row(status=400, code="cannot_tell", param="text"),
     EmptyCollectionError: Row(status=400, code="empty_collection"),
     UnknownModelError: Row(status=404, code="model_not_found", param="model"),
     UnknownCollectionError: Row(status=404, code="collection_not_found", param="collection"),
     UnknownDocumentError: Row(status=404, code="document_not_found"),
+    UnknownWatermarkKeyError: Row(status=404, code="watermark_key_not_found", param="key"),
     UnknownConversationError: Row(status=404, code="conversation_not_found"),
     CollectionExistsError: Row(
         status=409, code="collection_exists", type="conflict", param="name", headers=_FINAL

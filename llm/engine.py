@@ -323,10 +323,6 @@ class Engine:
 
     def _finish(self, request: Request, reason: FinishReason) -> None:
         sequence = request.sequence
-        left = 0
-        if sequence.window is not None:
-            kept = sequence.window.sinks + sequence.window.size
-            left = max(0, sequence.num_computed - kept)
         if request.beam is not None:
             request.beam.cut(reason)
         elif sequence.num_generated > 1:
@@ -335,7 +331,7 @@ class Engine:
         self._remove(request)
         now = self._clock()
         self.statistics.count_end(request, reason, now)
-        request.complete(reason, now=now, left_window=left)
+        request.complete(reason, now=now)
 
     def _fail(self, request: Request, error: Exception) -> None:
         self._remove(request)

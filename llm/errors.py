@@ -8,6 +8,7 @@ LLMError
 │   └── UnsupportedModelError    architecture, tensor type or tokenizer that we do not implement
 ├── ContextOverflowError     a prompt that cannot fit, with by how much
 ├── RequestTooLargeError     a request that the whole cache could not hold; a ValueError too
+├── TooManyBranchesError     more branches at once than the engine ever runs; a ValueError too
 ├── OutOfBlocksError         every block of the cache is in use at the moment
 ├── EngineBusyError          too many requests at once
 ├── EngineFailureError       a request that the engine could not compute; others go on
@@ -76,6 +77,17 @@ class RequestTooLargeError(LLMError, ValueError):
         super().__init__(
             f"{what} needs {num_blocks} blocks of {block_size} positions and the cache has {limit};"
             " ask for fewer tokens, shorten the prompt or enlarge the cache"
+        )
+
+
+class TooManyBranchesError(LLMError, ValueError):
+    """A request wants more branches side by side than the engine ever runs."""
+
+    def __init__(self, *, wanted: int, limit: int) -> None:
+        self.wanted = wanted
+        self.limit = limit
+        super().__init__(
+            f"{wanted} branches are wanted at once, and the engine runs {limit}; ask for fewer"
         )
 
 

@@ -169,27 +169,30 @@ class Request:
             self.first_token_at = now
         self.last_token_at = now
 
-    def complete(self, reason: FinishReason, *, now: float, left_window: int) -> None:
-        """Tell the listener the end; `left_window` tokens are no longer seen by the model."""
+    def complete(self, reason: FinishReason, *, now: float) -> None:
+        """Tell the listener the end, and those of answers that had not branched off yet."""
         if self.beam is not None:
-            self._complete_beam(self.beam, now)
+            self._complete_beam(self.beam, reason, now)
             return
         self._say(self._detokenizer.finish())
         guidance, num_tokens = self.row.guidance, self.sequence.num_generated
         priced = bool(guidance.composers or guidance.factors)
         ended = self._completion("".join(self._said), reason, num_tokens, now)
-        self._listener(
-            replace(
-                ended,
-                left_window=left_window,
-                log_probs=tuple(self._log_probs),
-                steer_kl=self.row.kl_nats / max(num_tokens, 1) if priced else None,
-                drafted_tokens=self.drafted_tokens,
-                accepted_tokens=self.accepted_tokens,
-            )
+        ended = replace(
+            ended,
+            log_probs=tuple(self._log_probs),
+            steer_kl=self.row.kl_nats / max(num_tokens, 1) if priced else None,
+            drafted_tokens=self.drafted_tokens,
+            accepted_tokens=self.accepted_tokens,
         )
+        for listener in (self._listener, *self._unbranched):
+            listener(ended)
 
-    def _complete_beam(self, beam: BeamRun, now: float) -> None:
+    @property
+    def _unbranched(self) -> "tuple[Listener, ...]":
+        return () if self.has_branched else self.wiring.other_listeners
+
+    def _complete_beam(self, beam: BeamRun, reason: FinishReason, now: float) -> None:
         answers = []
         for found in beam.best():
             why = found.reason
@@ -198,6 +201,8 @@ class Request:
             text = beam.text_of(found)
             ended = self._completion(text, why, len(found.token_ids), now)
             answers.append(replace(ended, score=found.score))
+        if not answers and reason in ("cancelled", "deadline"):
+            answers = [self._completion("", reason, 0, now)]
         if not answers:
             self.fail(EngineFailureError("no hypothesis of the beam could be finished"))
             return
@@ -208,9 +213,14 @@ class Request:
         self, text: str, reason: FinishReason, num_tokens: int, now: float
     ) -> Completion:
         first = now if self.first_token_at is None else self.first_token_at
+        left, window = 0, self.sequence.window
+        if window is not None:
+            stored = self.sequence.num_prompt_tokens + num_tokens - 1
+            left = max(0, stored - window.sinks - window.size)
         return Completion(
             text=text,
             finish_reason=reason,
+            left_window=left,
             usage=Usage(
                 prompt_tokens=self.sequence.num_prompt_tokens,
                 completion_tokens=num_tokens,

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 from llm.admission_order import next_waiting
 from llm.block_manager import BlockManager
-from llm.errors import EngineBusyError, RequestTooLargeError
+from llm.errors import EngineBusyError, RequestTooLargeError, TooManyBranchesError
 from llm.sequence import Gang, Sequence, SequenceState
 from llm.step_plan import Chunk, Step, StepPlan, num_left, shares
 
@@ -88,17 +88,16 @@ class Scheduler:
         Raises:
             EngineBusyError: `max_waiting` are waiting.
             RequestTooLargeError: it could not be finished even with the whole cache to itself.
+            TooManyBranchesError: its gang could not run even alone.
         """
         assert sequence.state is SequenceState.WAITING, "a sequence is added once"
         needed = sum(self._blocks_for(s, s.max_positions) for s in sequence.unit)
         if (gang := sequence.gang) is not None:
             # A gang that is computed again may have to do without the blocks that it shared.
             needed = -(-needed // len(gang.members)) * gang.num_seats
-            if gang.num_seats > min(self._max_running, self._max_rows):
-                raise EngineBusyError(
-                    f"{gang.num_seats} branches are wanted at once, and the engine runs"
-                    f" {min(self._max_running, self._max_rows)}; ask for fewer"
-                )
+            limit = min(self._max_running, self._max_rows)
+            if gang.num_seats > limit:
+                raise TooManyBranchesError(wanted=gang.num_seats, limit=limit)
         if needed > self._blocks.num_blocks:
             raise RequestTooLargeError(
                 num_blocks=needed,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from llm.decoding.elementary import log
-from llm.philox import uniforms
+from llm.philox import Purpose, uniforms
 
 
 def draw(
@@ -20,10 +20,19 @@ def draw(
     position: int,
     stream: int = 0,
 ) -> int:
-    """Return the drawn token; `position` is absolute, prompt included."""
+    """Return the drawn token; `position` is absolute, prompt included, below 2^32.
+
+    Above these bits it holds the purpose of the noise, as `purposed` puts it there.
+    """
     if len(token_ids) == 1:
         return int(token_ids[0])
-    u = uniforms(token_ids, seed=seed, position=position, stream=stream)
+    purpose = Purpose(position >> 32)
+    u = uniforms(token_ids, seed=seed, position=position, stream=stream, purpose=purpose)
     score = log_probs - log(-log(u))
     best = token_ids[score == score.max()]
     return int(best.min())
+
+
+def purposed(position: int, purpose: Purpose) -> int:
+    """Return a position that also says what the noise is for."""
+    return purpose << 32 | position

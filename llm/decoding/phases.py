@@ -196,6 +196,29 @@ class Mark(Protocol):
 
 
 @runtime_checkable
+class KeyedNoise(Protocol):
+    """A mark that lies in the noise alone, as Philox(seed, token) of the purpose WATERMARK."""
+
+    def noise_seed(self) -> int | None:
+        """Return the seed of the coming draw; None leaves it to the request's."""
+        ...
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """A mark that predicts how well it will be found."""
+
+    @property
+    def wants_survivors(self) -> bool:
+        """Whether it wants to know what the next token was drawn from."""
+        ...
+
+    def witness(self, survivors: Survivors | None, token: int) -> None:
+        """Note a drawn token, before it is taken, and what could have come where that was asked."""
+        ...
+
+
+@runtime_checkable
 class Drafter(Protocol):
     """Guesses the next tokens of one branch."""
 

@@ -15,24 +15,21 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from llm.decoding.account import Account, TokenLogProbs
-from llm.decoding.draw import draw
 from llm.decoding.feasible import Clause, Feasible, fixed_clauses, string_clauses
+from llm.decoding.lone_draw import LoneDraw, damaged, is_alone
 from llm.decoding.phases import (
     UNGUIDED,
     Forwards,
     Guidance,
     RawLogits,
     Row,
-    Survivors,
     Tokens,
 )
 from llm.decoding.pipeline_row import PipelineRow
 from llm.decoding.row_phases import followers, steered
 from llm.decoding.sampler import DAMAGED, BatchSampler, SamplingRows
 from llm.decoding.shape import Shape
-from llm.decoding.speculative import verify
 from llm.decoding.spellings import Spellings
-from llm.decoding.truncate import truncate
 from llm.decoding.word_lists import WordLists
 from llm.errors import ConstraintConflictError, EngineFailureError, LLMError
 from llm.sampling_params import SamplingParams
@@ -67,6 +64,7 @@ class Pipeline:
         self._tokens = tokens
         self._word_lists = WordLists(Spellings(tokens.token_bytes), tokens.eos_ids)
         self._sampling = SamplingRows()
+        self._alone = LoneDraw(sampler, self._sampling)
         self._rows: list[PipelineRow] = []
         self._numbers = itertools.count()
 
@@ -140,6 +138,9 @@ class Pipeline:
         seats = self._seats(rows)
         if all(map(_is_plain, rows)):
             tokens = self._sampler.draw(logits, seats)
+            for i, row in enumerate(rows):
+                if row.is_marked and tokens[i] >= 0:
+                    self._alone.bear_witness(row, logits[i], int(tokens[i]))
             return _plain_result(tokens)
         return self._draw_phased(logits, rows, seats, forwards)
 
@@ -160,7 +161,7 @@ class Pipeline:
         row.forget_draw()
         z = self._writable(logits[None], 1)[0]
         if not np.isfinite(z.max()):
-            raise _damaged()
+            raise damaged()
         return followers(row, RawLogits(z), forwards, count=count)
 
     def _draw_phased(
@@ -182,6 +183,11 @@ class Pipeline:
             told = None if i in errors else self._settle(i, row, tokens, errors)
             if told is not None:
                 logprobs[i] = told
+        for i, row in enumerate(rows):
+            if row.is_marked and i not in errors:
+                self._alone.bear_witness(
+                    row, row.logits if row.logits is not None else z[i], tokens[i]
+                )
         for i, error in errors.items():
             tokens[i] = DAMAGED if isinstance(error, EngineFailureError) else CONFLICT
         return PipelineResult(token_ids=tokens, errors=errors, logprobs=logprobs)
@@ -205,14 +211,14 @@ class Pipeline:
         errors: dict[int, LLMError],
     ) -> Int64[np.ndarray, " r"]:
         """Draw for the rows whose cuts the sampler knows."""
-        together = [i for i, row in enumerate(rows) if not _is_alone(row) and i not in errors]
+        together = [i for i, row in enumerate(rows) if not is_alone(row) and i not in errors]
         if len(together) == len(rows):
             tokens = self._sampler.draw(logits, seats)
         else:
             tokens = np.full(len(rows), CONFLICT, np.int64)
             if together:
                 tokens[together] = self._sampler.draw(logits[together], seats.at(together))
-        errors.update((i, _damaged()) for i in together if tokens[i] == DAMAGED)
+        errors.update((i, damaged()) for i in together if tokens[i] == DAMAGED)
         return tokens
 
     def _prepare(
@@ -227,7 +233,7 @@ class Pipeline:
         row.forget_draw()
         raw = RawLogits(z)
         if not np.isfinite(z.max()):
-            errors[i] = _damaged()
+            errors[i] = damaged()
             return
         if row.params.logprobs:
             row.account = Account(raw)
@@ -248,15 +254,15 @@ class Pipeline:
     ) -> TokenLogProbs | None:
         """Draw what was not drawn yet, until the grammar agrees; then give the account."""
         try:
-            if _is_alone(row):
-                tokens[i] = self._draw_alone(row)
+            if is_alone(row):
+                tokens[i] = self._alone.draw(row)
             for _ in range(_MAX_REDRAWS):
                 if row.accept(int(tokens[i])):
                     return self._told(row, int(tokens[i]))
                 assert row.feasible is not None
                 assert row.logits is not None
                 row.logits = row.feasible.restrict_further(row.logits)
-                tokens[i] = self._draw_alone(row)
+                tokens[i] = self._alone.draw(row)
         except LLMError as error:
             errors[i] = error
             return None
@@ -269,52 +275,6 @@ class Pipeline:
         )
         return None
 
-    def _survivors(self, row: PipelineRow) -> Survivors:
-        """Return what the row's token is drawn from, as the mark leaves it."""
-        if row.survivors is None:
-            assert row.logits is not None
-            if row.needs_twin:
-                try:
-                    found = truncate(row.logits, row.params, most_bits=row.ceiling)
-                except ValueError:
-                    raise _damaged() from None
-            else:
-                found = self._sampler.survivors(
-                    row.logits[None], self._sampling.at([row.slot])
-                ).row(0)
-            row.survivors = found
-        return row.survivors
-
-    def _draw_alone(self, row: PipelineRow) -> int:
-        row.survivors = None
-        survivors = self._survivors(row)
-        if not len(survivors.token_ids):
-            raise _damaged()
-        noise = None
-        if (mark := row.guidance.mark) is not None:
-            survivors = mark.reweight(survivors)
-            noise = mark.noise(survivors.token_ids)
-        if row.drafted is not None:
-            verdict = verify(
-                survivors,
-                row.drafted,
-                q=None,
-                seed=row.seed,
-                position=row.position,
-                stream=row.row.branch,
-            )
-            return verdict.token
-        if noise is not None:
-            score = survivors.log_probs + noise
-            return int(survivors.token_ids[score == score.max()].min())
-        return draw(
-            survivors.token_ids,
-            survivors.log_probs,
-            seed=row.seed,
-            position=row.position,
-            stream=row.row.branch,
-        )
-
     def _told(self, row: PipelineRow, token: int) -> TokenLogProbs | None:
         if row.account is None:
             return None
@@ -322,7 +282,7 @@ class Pipeline:
         return row.account.of(
             token,
             allowed=None if row.feasible is None else row.feasible.allowed,
-            survivors=self._survivors(row) if params.logprobs_mode == "final" else None,
+            survivors=self._alone.survivors(row) if params.logprobs_mode == "final" else None,
             mode=params.logprobs_mode,
             num_top=params.top_logprobs,
         )
@@ -339,6 +299,9 @@ class Pipeline:
         everybody = len(slots) == len(self._rows) and slots == list(range(len(slots)))
         seats = self._sampling if everybody else self._sampling.at(slots)
         seats.positions[:] = [row.position for row in rows]
+        for i, row in enumerate(rows):
+            if row.keyed is not None:
+                seats.set_noise(i, *row.noise)
         return seats
 
     def _clauses(self, params: SamplingParams) -> list[Clause]:
@@ -355,24 +318,12 @@ def _failure(error: Exception) -> EngineFailureError:
     return EngineFailureError(f"the constraints of this request failed: {error!r}")
 
 
-def _is_alone(row: PipelineRow) -> bool:
-    """Whether a row is drawn by itself: it has cuts or noise that the sampler does not know."""
-    return row.needs_twin or row.guidance.mark is not None or row.drafted is not None
-
-
 def _is_plain(row: PipelineRow) -> bool:
     return row.is_plain and row.drafted is None
-
-
-def _damaged() -> EngineFailureError:
-    return EngineFailureError(
-        "the logits of this request are not finite: its tokens drive the model out of range, or the"
-        " weights are damaged"
-    )
 
 
 def _plain_result(tokens: Int64[np.ndarray, " r"]) -> PipelineResult:
     if not len(tokens) or tokens.min() >= 0:
         return PipelineResult(token_ids=tokens)
-    damaged = np.flatnonzero(tokens == DAMAGED).tolist()
-    return PipelineResult(token_ids=tokens, errors={i: _damaged() for i in damaged})
+    broken = np.flatnonzero(tokens == DAMAGED).tolist()
+    return PipelineResult(token_ids=tokens, errors={i: damaged() for i in broken})

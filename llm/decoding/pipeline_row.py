@@ -7,11 +7,13 @@ mirostat's ceiling alone also depends on the logits of each draw. Knows no batch
 import math
 
 from llm.decoding.account import Account
+from llm.decoding.draw import purposed
 from llm.decoding.feasible import Feasible
-from llm.decoding.phases import UNGUIDED, Guidance, Row, SteeredLogits, Survivors
+from llm.decoding.phases import UNGUIDED, Guidance, KeyedNoise, Row, SteeredLogits, Survivors
 from llm.decoding.shape import Shape
 from llm.decoding.truncate import GREEDY_BELOW, needs_twin
 from llm.errors import ConstraintConflictError
+from llm.philox import Purpose
 from llm.sampling_params import Mirostat, SamplingParams
 
 _LN2 = math.log(2.0)
@@ -27,7 +29,10 @@ class PipelineRow:
         "drafted",
         "feasible",
         "guidance",
+        "is_marked",
         "is_plain",
+        "is_reweighted",
+        "keyed",
         "kl_nats",
         "logits",
         "needs_twin",
@@ -60,6 +65,10 @@ class PipelineRow:
         self.feasible = feasible
         self.shape = shape
         self.guidance = guidance  # its grammar is the constraint of `feasible`
+        mark: object = guidance.mark
+        self.keyed: KeyedNoise | None = mark if isinstance(mark, KeyedNoise) else None
+        self.is_marked = guidance.mark is not None
+        self.is_reweighted = self.is_marked and self.keyed is None
         self.kl_nats = 0.0  # the price of composing and steering, of all tokens taken
         self.needs_twin = needs_twin(params)
         self.is_plain = not (
@@ -69,7 +78,7 @@ class PipelineRow:
             or shape is not None
             or guidance.composers
             or guidance.factors
-            or guidance.mark is not None
+            or self.is_reweighted
         )
         self.slot = -1  # in the batch of the sampler
         self.ceiling = math.inf if params.mirostat is None else 2 * params.mirostat.tau
@@ -80,6 +89,14 @@ class PipelineRow:
         self.drafted: int | None = None  # a token to be accepted or rejected by a coin
         self._drawn: int | None = None
 
+    @property
+    def noise(self) -> tuple[int, int, int]:
+        """The seed, position and stream of the coming draw's noise; see `draw`."""
+        seed = None if self.keyed is None else self.keyed.noise_seed()
+        if seed is None:
+            return self.seed, self.position, self.row.branch
+        return seed, purposed(0, Purpose.WATERMARK), 0
+
     def take(self, token: int) -> None:
         """Take the token that comes next: the one that was drawn, or any other.
 
@@ -87,6 +104,8 @@ class PipelineRow:
             ConstraintConflictError: it is not the drawn one, and the grammar does not allow it.
         """
         if self.is_plain:
+            if self.is_marked:
+                self.guidance.take(token)
             self.position += 1
             return
         if self.feasible is not None:

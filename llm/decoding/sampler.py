@@ -77,6 +77,12 @@ class SamplingRows:
         self._params.append(params)
         return row
 
+    def set_noise(self, row: int, seed: int, position: int, stream: int) -> None:
+        """Set where the noise of a row's next draw comes from; see `draw`."""
+        self._arrays.seed[row] = seed
+        self._arrays.position[row] = position
+        self._arrays.stream[row] = stream
+
     def leave(self, row: int) -> None:
         """Take a row out."""
         end = len(self._params)

@@ -168,7 +168,6 @@ def _few(logits: Shaped[np.ndarray, " v"], k: int) -> Int64[np.ndarray, " n"]:
 
 
 _BLOCKS = 4
-_MASSLESS = np.float32(24)  # e^-24 of the peak each: 2e-6 of the mass for 50,000 tokens at most
 
 
 def kl(steered: SteeredLogits, model: ShapedLogits) -> float:
@@ -190,6 +189,8 @@ def _log_sum(x: Float64[np.ndarray, " k"]) -> float:
 
 
 def _log_sum_of_row(z: Float32[np.ndarray, " v"]) -> float:
+    # In float32, whose errors of 1e-7 do not count here: twice as fast for a whole vocabulary.
     peak = z.max()
-    few = z[z > peak - _MASSLESS].astype(np.float64)
-    return _log_sum(few)
+    parts = z - peak
+    np.exp(parts, out=parts)
+    return float(peak) + float(np.log(parts.sum(dtype=np.float64)))

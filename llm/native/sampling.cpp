@@ -250,7 +250,8 @@ Kept survivors_of(const Row& row, const Cuts& cuts, Scratch& scratch) {
 Noise noise_of(const CauserieSampling& batch, int64_t i) {
   return {{static_cast<uint32_t>(batch.seed[i]), static_cast<uint32_t>(batch.seed[i] >> 32)},
           static_cast<uint32_t>(static_cast<uint64_t>(batch.position[i])),
-          batch.stream[i]};
+          batch.stream[i],
+          static_cast<uint32_t>(static_cast<uint64_t>(batch.position[i]) >> 32)};
 }
 
 struct Race {

@@ -21,7 +21,7 @@ struct CauserieSampling {
   const double* top_p;        // [r]
   const double* min_p;        // [r]
   const uint64_t* seed;       // [r]
-  const int64_t* position;    // [r]; the low 32 bits count
+  const int64_t* position;    // [r]; the high 32 bits are the purpose of the noise
   const uint32_t* stream;     // [r]
   int64_t* token;             // [r], written by causerie_sample
   // Survivors, most probable first: while rows are worked on, row i owns [i * v, (i + 1) * v).

@@ -22,6 +22,7 @@ struct Noise {
   uint32_t key[2];
   uint32_t position;
   uint32_t stream;
+  uint32_t purpose;
 };
 
 CAUSERIE_BODY void philox(uint32_t* c0, uint32_t* c1, uint32_t* c2, uint32_t* c3, int64_t n,
@@ -107,7 +108,7 @@ CAUSERIE_BODY void words_body(int64_t first, int64_t n, const Noise& noise, uint
     c[0][i] = static_cast<uint32_t>(first / 4 + i);
     c[1][i] = noise.position;
     c[2][i] = noise.stream;
-    c[3][i] = 0;  // the purpose: a draw
+    c[3][i] = noise.purpose;
   }
   philox(c[0], c[1], c[2], c[3], n / 4, noise.key);
   for (int64_t i = 0; i < n / 4; ++i)
@@ -121,7 +122,7 @@ CAUSERIE_BODY void words_of_body(const int32_t* ids, int64_t n, const Noise& noi
     c[0][i] = static_cast<uint32_t>(ids[i]) >> 2;
     c[1][i] = noise.position;
     c[2][i] = noise.stream;
-    c[3][i] = 0;
+    c[3][i] = noise.purpose;
   }
   philox(c[0], c[1], c[2], c[3], n, noise.key);
   for (int64_t i = 0; i < n; ++i) {
@@ -228,7 +229,7 @@ CAUSERIE_AVX2 void words_avx2(int64_t first, int64_t n, const Noise& noise, uint
     __m256i a = _mm256_add_epi64(_mm256_set1_epi64x((first + i) / 4),
                                  _mm256_setr_epi64x(0, 1, 2, 3));
     __m256i b = _mm256_set1_epi64x(noise.position), c = _mm256_set1_epi64x(noise.stream);
-    __m256i d = _mm256_setzero_si256();
+    __m256i d = _mm256_set1_epi64x(noise.purpose);
     uint32_t k0 = noise.key[0], k1 = noise.key[1];
     for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
       const __m256i p = _mm256_mul_epu32(a, m0), q = _mm256_mul_epu32(c, m1);
@@ -256,7 +257,7 @@ CAUSERIE_AVX512 void words_avx512(int64_t first, int64_t n, const Noise& noise, 
     __m512i a = _mm512_add_epi64(_mm512_set1_epi64((first + i) / 4),
                                  _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
     __m512i b = _mm512_set1_epi64(noise.position), c = _mm512_set1_epi64(noise.stream);
-    __m512i d = _mm512_setzero_si512();
+    __m512i d = _mm512_set1_epi64(noise.purpose);
     uint32_t k0 = noise.key[0], k1 = noise.key[1];
     for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
       const __m512i p = _mm512_maskz_mul_epu32(0xff, a, m0);

@@ -322,11 +322,19 @@ def step(
     shaped = shaped_logits(request, output, feasible)
     composed = composed_logits(request, output, shaped, forwards)
     steered = steered_logits(request, output, composed, forwards)
-    survivors = survivors_of(request.params, steered, most_bits)
+    is_marked = request.reweight is not None or request.noise is not None
+    is_greedy = request.params.temperature < 1e-5
+    if is_marked and is_greedy:  # a greedy text is marked among its likeliest tokens
+        survivors = survivors_of(SamplingParams(temperature=1.0, top_k=64), steered, math.inf)
+    else:
+        survivors = survivors_of(request.params, steered, most_bits)
     marked = survivors
     if request.reweight is not None and len(survivors) > 1:
         marked = request.reweight(output, survivors)
-    token = _drawn(request, output, marked)
+    if is_marked and is_greedy:
+        token = min(marked, key=lambda v: (-marked[v], v))
+    else:
+        token = _drawn(request, output, marked)
     possible = steered > -np.inf
     drawn_from, itself = log_softmax(steered)[possible], log_softmax(shaped)[possible]
     return ReferenceStep(

@@ -286,3 +286,19 @@ def test_cancelling_ends_all_choices_and_all_hypotheses() -> None:
         assert isinstance(ends[-1], Completion)
         assert ends[-1].finish_reason == "cancelled"
         assert engine.state().used_blocks == 0
+
+
+@pytest.mark.parametrize("method", ["sample", "mbr", "beam"])
+def test_what_is_cancelled_in_the_queue_is_told_once(method: str) -> None:
+    engine = tiny_engine()
+    search = Search(method=method, width=3)  # type: ignore[arg-type]
+    spec = DecodeSpec(search=search, num_choices=3 if method == "sample" else 1)
+    params = SamplingParams(max_tokens=9, temperature=0.0 if method == "beam" else 1.0)
+    ends: list[Part | Exception] = []
+    request = engine.add_request(PROMPT, params, ends.append, spec=spec)
+    request.wiring.cancel.set()
+    while engine.has_work:
+        engine.step()
+    told = [end for end in ends if isinstance(end, Completion)]
+    assert [end.finish_reason for end in told] == ["cancelled"]
+    assert not any(isinstance(end, Exception) for end in ends)

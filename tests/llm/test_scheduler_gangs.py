@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm.errors import EngineBusyError, RequestTooLargeError
+from llm.errors import RequestTooLargeError, TooManyBranchesError
 from llm.scheduler import Scheduler
 from llm.sequence import Gang, Sequence
 from llm.step_plan import Step
@@ -98,7 +98,7 @@ def test_a_gang_that_never_fits_is_refused_at_once() -> None:
     served, _ = scheduler(50, max_running=2)
     beam = prompt(0, 5)
     gang_of(beam, num_seats=3)
-    with pytest.raises(EngineBusyError, match="3 branches"):
+    with pytest.raises(TooManyBranchesError, match="3 branches"):
         served.add(beam)
     served, _ = scheduler(8, block_size=2, max_running=4)
     beam = prompt(0, 5, max_tokens=3)
