@@ -142,9 +142,12 @@ def pair_words(
     own = token_ids[:, None].astype(np.uint64)
     k = keys.T[:, :, None, None]
     out = blocks((own ^ k[2], partners ^ k[3], k[4] ^ np.uint64(1), k[5]), (k[0], k[1]))
-    order = out[0] << np.uint64(32) | out[1]
+    order = out[0].astype(np.uint64) << np.uint64(32) | out[1]
     lowest = order.argmin(axis=-1)[..., None]
-    picked = [np.take_along_axis(words, lowest, axis=-1)[..., 0] for words in (order, out[2])]
+    picked = [
+        np.take_along_axis(words, lowest, axis=-1)[..., 0]
+        for words in (order, out[2].astype(np.uint64))
+    ]
     return np.stack(picked, axis=-1)
 
 

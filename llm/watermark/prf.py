@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt32, UInt64
+from jaxtyping import Float64, Int64, Shaped, UInt32, UInt64
 
 from llm.philox import Purpose
 
@@ -58,35 +58,41 @@ def block(counter: Block, key: tuple[int, int]) -> Block:
 
 def blocks(
     counter: Sequence[UInt64[np.ndarray, "..."]], key: Sequence[UInt64[np.ndarray, "..."]]
-) -> UInt64[np.ndarray, "4 ..."]:
-    """Return the blocks of four counter words and two key words, broadcast against each other."""
+) -> tuple[Shaped[np.ndarray, "..."], ...]:
+    """Return the four words of each block; counters and keys are broadcast against each other.
+
+    Words have 32 bits, whatever the width of the array they come in.
+    """
     shape = np.broadcast(*counter, *key).shape
     column = (2, *(1,) * len(shape))
     multipliers = _MULTIPLIERS.reshape(column)
     schedule = _schedule(key, len(shape))
     even, odd = np.empty((2, *shape), np.uint64), np.empty((2, *shape), np.uint32)
     even[0], odd[0], even[1], odd[1] = counter
+    mixed = np.empty((2, *shape), np.uint32)
     # two 64-bit products, read as four halves: nothing is shifted or masked
     products = [np.empty((2, *shape), np.uint64) for _ in range(2)]
     halves = [p.view(np.uint32).reshape(2, *shape, 2)[::-1] for p in products]
-    for i in range(_ROUNDS):
-        np.multiply(multipliers, even, out=products[i & 1])
-        half = halves[i & 1]
-        np.bitwise_xor(odd, half[..., _HIGH_HALF], out=even, dtype=np.uint32)
-        np.bitwise_xor(even, schedule[i], out=even)
-        odd = half[..., _LOW_HALF]
-    return np.stack([even[0], odd[0], even[1], odd[1]])
+    lows = [half[..., _LOW_HALF] for half in halves]
+    highs = [half[..., _HIGH_HALF] for half in halves]
+    for i, round_keys in enumerate(schedule):
+        np.multiply(multipliers, even, products[i & 1])
+        np.bitwise_xor(odd, highs[i & 1], mixed)
+        np.bitwise_xor(mixed, round_keys, even)
+        odd = lows[i & 1]
+    return even[0], odd[0], even[1], odd[1]
 
 
 def _schedule(
     key: Sequence[UInt64[np.ndarray, "..."]], num_axes: int
-) -> UInt64[np.ndarray, "10 2 ..."]:
+) -> UInt32[np.ndarray, "10 2 ..."]:
+    """Return the keys of each round, of 32 bits."""
     if not key[0].ndim:
         words = np.array([[int(key[0])], [int(key[1])]], np.uint64)
     else:
         words = np.stack(key)
     words = words.reshape(2, *(1,) * (num_axes + 1 - words.ndim), *words.shape[1:])
-    return (words + _STEPS.reshape(_ROUNDS, 2, *(1,) * num_axes)) & _LOW_WORD
+    return (words + _STEPS.reshape(_ROUNDS, 2, *(1,) * num_axes)).astype(np.uint32)
 
 
 def seed_of(context: Sequence[int], key: SubKey) -> int:
@@ -124,7 +130,7 @@ def _chained(
         part = [*tokens[start : start + BLOCK_TOKENS], none, none, none, none]
         counter = [part[i] ^ key[2 + i] for i in range(BLOCK_TOKENS)]
         out = blocks(counter, state)
-        state = [out[0], out[1]]
+        state = [word.astype(np.uint64) for word in out[:2]]
     return state[0] | state[1] << _WORD_BITS
 
 
@@ -138,7 +144,11 @@ def words_of(
         (ids >> np.uint64(2), zero, zero, _PURPOSE),
         (seeds & _LOW_WORD, seeds >> _WORD_BITS),
     )
-    return np.choose(token_ids & 3, out).astype(np.uint32)
+    is_odd = (token_ids & 1) != 0
+    words = np.where(
+        token_ids & 2, np.where(is_odd, out[3], out[2]), np.where(is_odd, out[1], out[0])
+    )
+    return words.astype(np.uint32)
 
 
 def units_of(words: UInt32[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:

@@ -197,10 +197,26 @@ def tournament(
     leaves: int = 2,
 ) -> Float64[np.ndarray, "... v"]:
     """Return the probabilities of the winners of all layers; `probs` sum to 1."""
+    if probs.ndim == 1 and leaves == 2:
+        return _one_tournament(probs, words, depth)
     p = probs.astype(np.float64)
     for after in rounds(probs, words, depth, leaves):
         p = after
     return p / p.sum(axis=-1, keepdims=True)
+
+
+def _one_tournament(
+    probs: Shaped[np.ndarray, " v"], words: UInt32[np.ndarray, " v"], depth: int
+) -> Float64[np.ndarray, " v"]:
+    """Do the same for one row, which is what each drawn token costs."""
+    p = probs.astype(np.float64)
+    layers = np.arange(depth, dtype=np.uint32)[:, None]
+    factors = (words >> layers & np.uint32(1)).astype(np.float64)
+    for factor in factors:
+        mass = min(float(p @ factor), 1.0)
+        np.add(factor, 1 - mass, out=factor)
+        p *= factor
+    return p / p.sum()
 
 
 def rounds(

@@ -148,6 +148,15 @@ def test_over_keys_a_tournament_of_two_leaves_the_distribution_as_it_is() -> Non
     assert marked.max(axis=1).mean() > 0.9  # each key is nearly decided
 
 
+def test_a_single_row_has_the_tournament_of_a_row_of_many() -> None:
+    rng = np.random.default_rng(2)
+    for num in (2, 7, 300):
+        p = rng.dirichlet(np.full(num, 0.3))
+        words = rng.integers(0, 2**32, num, dtype=np.uint32)
+        many = tournament(np.stack([p, p]), np.stack([words, words]), 30)[1]
+        np.testing.assert_allclose(tournament(p, words, 30), many, rtol=1e-9, atol=1e-15)
+
+
 def test_one_layer_of_a_tournament_is_that_of_contestants_drawn_from_p() -> None:
     words = np.array([0, 1, 0, 1, 1], np.uint32)
     for leaves in (2, 4):

@@ -31,7 +31,7 @@ def test_single_blocks_and_arrays_of_blocks_are_those_of_philox() -> None:
         [counters[:, i].astype(np.uint64) for i in range(4)],
         [np.array(k, np.uint64) for k in key],
     )
-    np.testing.assert_array_equal(words.T, expected)
+    np.testing.assert_array_equal(np.stack(words, axis=1), expected)
     for counter, out in zip(counters.tolist(), expected.tolist(), strict=True):
         assert list(block(tuple(counter), key)) == out
 
