@@ -99,7 +99,7 @@ class HeadStore:
     """The heads of some folders that fit one model; several threads may ask."""
 
     def __init__(self, folders: Iterable[Path], unembedding: Unembedding) -> None:
-        """List the cards; of two heads of a name, the one in the later folder counts.
+        """List the cards; of two heads or scorers of a name, the one in the later folder counts.
 
         A damaged card is told in the log, and to whoever asks for that head by its file's name.
         """
@@ -129,7 +129,7 @@ class HeadStore:
             UnknownScorerError: no head offers it.
             HeadError: the head is damaged, or was trained for another model.
         """
-        for card in reversed(self.cards):
+        for card, _ in reversed(self._files.values()):
             if name in card.scorers and card.kind in SCORER_KINDS:
                 return OfferedScorer(
                     name=name,
@@ -163,6 +163,7 @@ class HeadStore:
             self._damaged[path.stem] = error
             return
         self._damaged.pop(card.name, None)
+        self._files.pop(card.name, None)  # its place in the order is that of the later one
         self._files[card.name] = card, path.with_suffix(".safetensors")
 
     def _loaded(self, card: HeadCard) -> PrefixScorer:

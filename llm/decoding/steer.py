@@ -193,4 +193,4 @@ def _log_sum_of_row(z: Float32[np.ndarray, " v"]) -> float:
     peak = z.max()
     parts = z - peak
     np.exp(parts, out=parts)
-    return float(peak) + float(np.log(parts.sum(dtype=np.float64)))
+    return float(peak) + float(np.log(parts.sum()))

@@ -82,6 +82,13 @@ def test_an_own_head_takes_the_place_of_a_shipped_one(folder: Path, tmp_path: Pa
     assert store.scorer("polite").card.about["note"] == "mine"
 
 
+def test_an_own_head_of_another_name_takes_over_a_scorer(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    write_head(own, "a_name_before", tensors(), {**CARD, "scorers": {"rude": 1}}, rows())
+    assert not HeadStore([folder, own], rows()).scorer("rude").is_negated
+    assert HeadStore([own, folder], rows()).scorer("rude").is_negated
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [
