@@ -23,6 +23,7 @@ from llm.watermark.windows import best_part, parts_of
 MAX_TOKENS = 200_000
 LEAST_SCORED = 8
 _LARGEST_TOKEN = 2**31
+_HASHED_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,13 +219,26 @@ class Detector:
         )
 
     def _scores(self, text: Text) -> Scores:
-        scores = self.scheme.score(np.array(text.token_ids, np.int64), self._sub_keys)
+        scores = self._all_scores(np.array(text.token_ids, np.int64))
         is_scored = scores.is_scored.copy()
         if text.is_free is not None:
             is_scored &= np.array(text.is_free, np.bool_)
         if text.weights is not None:
             is_scored &= np.array(text.weights, np.float64) > 0
         return replace(scores, is_scored=is_scored)
+
+    def _all_scores(self, token_ids: Int64[np.ndarray, " n"]) -> Scores:
+        """Score a few sub-keys at a time, as hashing takes a multiple of what it gives."""
+        num = max(_HASHED_AT_ONCE // max(len(token_ids), 1), 1)
+        parts = [
+            self.scheme.score(token_ids, self._sub_keys[i : i + num])
+            for i in range(0, len(self._sub_keys), num)
+        ]
+        return Scores(
+            values=np.concatenate([part.values for part in parts]),
+            is_scored=np.concatenate([part.is_scored for part in parts]),
+            coins=np.concatenate([part.coins for part in parts]),
+        )
 
     def _check(self, counts: Int64[np.ndarray, " k"]) -> None:
         num = int(counts.max())

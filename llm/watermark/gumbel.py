@@ -99,6 +99,10 @@ class GumbelMark:
         words = words_of(token_ids, np.array(self._contexts.seed(), np.uint64))
         return -np.log(-np.log(units_of(words)))
 
+    def noise_seed(self) -> int | None:
+        """See `KeyedNoise`: `noise` is that of this seed."""
+        return int(self._contexts.seed()) if self._contexts.is_fresh() else None
+
     def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
         """See `TextMark`."""
         if not self._contexts.is_fresh():

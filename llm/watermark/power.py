@@ -79,6 +79,13 @@ class PowerMeter:
             self._third += weight * expected.third
         self._num += 1
 
+    def fork(self) -> "PowerMeter":
+        """Return an independent copy."""
+        copy = object.__new__(PowerMeter)
+        for name in PowerMeter.__slots__:
+            setattr(copy, name, getattr(self, name))
+        return copy
+
     def power(self, alpha: float = DEFAULT_ALPHA) -> Power:
         """Return the predicted power."""
         if not 0 < alpha < 1:
