@@ -99,6 +99,21 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarkReport:
+    """How a completion is watermarked, and whether that can be found again.
+
+    `power` is the chance to detect it at 1 % false positives, as its realised entropies predict,
+    from `num_scored` tokens that count as evidence; below one half it is called not detectable.
+    """
+
+    scheme: str
+    key_id: str
+    power: float
+    num_scored: int
+    is_detectable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """A finished generation: its whole text, why it ended, what it cost.
 
@@ -106,7 +121,8 @@ class Completion:
     the one that was really used; `left_window` early tokens were no longer seen at the end.
     `log_probs` are those of all tokens, where they were asked for. `steer_kl` is the price of
     steering and composing: nats per token of KL(drawn from || the model itself), None without.
-    Of `drafted_tokens` so many were right. `score` is what a search valued the text at, and
+    Of `drafted_tokens` so many were right. `score` is what a search valued the text at, `mark`
+    how it is watermarked, None if it is not, and
     `alternatives` are the other answers, in the order of their numbers or, in a search, of worth;
     `usage` counts their tokens too.
     """
@@ -123,6 +139,7 @@ class Completion:
     drafted_tokens: int = 0
     accepted_tokens: int = 0
     score: float | None = None
+    mark: MarkReport | None = None
     alternatives: "tuple[Completion, ...]" = ()
 
 

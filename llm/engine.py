@@ -26,7 +26,14 @@ from llm.errors import EngineFailureError, LLMError
 from llm.head_store import HeadStore
 from llm.model_runner import NO_EXIT, ModelRunner
 from llm.paged_cache import BLOCK
-from llm.preparation import PreparedRequest, Submission, SubmissionOptions, begin, prepare
+from llm.preparation import (
+    EngineFacts,
+    PreparedRequest,
+    Submission,
+    SubmissionOptions,
+    begin,
+    prepare,
+)
 from llm.request import Listener, Part, Request
 from llm.sampling_params import SamplingParams
 from llm.scheduler import Scheduler
@@ -34,6 +41,7 @@ from llm.sequence import Gang
 from llm.served_model import ServedModel, SpeltTokens
 from llm.step_plan import Chunk, Step
 from llm.step_rows import StepRows, compute
+from llm.watermark.marker import Marker
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +55,10 @@ class Engine:
         sampler: BatchSampler,
         *,
         limits: EngineLimits | None = None,
+        marker: Marker | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Serve a model; `clock` counts seconds and never goes back."""
+        """Serve a model; `clock` counts seconds and never goes back. No marker, no marks."""
         self.model = model
         self.limits = limits or EngineLimits()
         self.statistics = EngineStatistics()
@@ -77,6 +86,12 @@ class Engine:
             clock=clock,
         )
         self._numbers = itertools.count()
+        self._facts = EngineFacts(
+            tokens=self._tokens,
+            fingerprint=model.compute.fingerprint,
+            numbers=self._next_number,
+            marker=marker,
+        )
         self._requests: dict[int, Request] = {}  # by the number of their first sequence
         self._owners: dict[int, Request] = {}  # by the numbers of all their sequences
 
@@ -121,9 +136,7 @@ class Engine:
             prepared,
             listener,
             self._pipeline,
-            self._tokens,
-            fingerprint=self.model.compute.fingerprint,
-            numbers=self._next_number,
+            self._facts,
             now=self._clock(),
         )
         try:
@@ -309,8 +322,6 @@ class Engine:
             if isinstance(completion, Exception):
                 raise completion
         return [completion for completion in completions if isinstance(completion, Completion)]
-
-    # --- ends --------------------------------------------------------------------------------
 
     def _end_given_up(self) -> bool:
         cancelled = [r for r in self._requests.values() if r.wiring.cancel.is_set()]

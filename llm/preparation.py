@@ -18,12 +18,14 @@ from llm.decoding.phases import Tokens
 from llm.decoding.pipeline import Pipeline
 from llm.decoding.search.beam import BeamSearch
 from llm.decoding.spec import PLAIN, DecodeSpec
+from llm.decoding.truncate import GREEDY_BELOW
 from llm.errors import ContextOverflowError
 from llm.request import Listener, Request, Wiring
 from llm.request_group import RequestGroup
 from llm.sampling_params import SamplingParams
 from llm.sequence import Gang, Window
 from llm.sequence import Sequence as TokenSequence
+from llm.watermark.marker import Marker, ReplyMark
 
 _SINKS = 4
 _PLAIN_MODE = "plain"
@@ -123,14 +125,22 @@ def prepare(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """What a request takes from the engine; each call of `numbers` gives another number."""
+
+    tokens: Tokens
+    fingerprint: str
+    numbers: Callable[[], int]
+    marker: Marker | None = None
+
+
 def begin(
     prepared: PreparedRequest,
     listener: Listener,
     pipeline: Pipeline,
-    tokens: Tokens,
+    engine: EngineFacts,
     *,
-    fingerprint: str,
-    numbers: Callable[[], int],
     now: float,
 ) -> Request:
     """Return a request with a row in the pipeline and a sequence that waits to be queued.
@@ -140,7 +150,7 @@ def begin(
     """
     submission, controls = prepared.submission, prepared.controls
     sequences = [
-        _sequence(ids, prepared, fingerprint=fingerprint, number=numbers(), now=now)
+        _sequence(ids, prepared, fingerprint=engine.fingerprint, number=engine.numbers(), now=now)
         for ids in (submission.prompt_ids, submission.baseline_ids)
         if ids
     ]
@@ -152,9 +162,10 @@ def begin(
         for sequence in sequences:
             gang.add(sequence)
     seed = secrets.randbits(63) if prepared.params.seed is None else prepared.params.seed
+    guidance = replace(controls.guidance, mark=_mark(prepared, engine.marker, seed))
     branch = Branch(
         sequence=sequences[0],
-        row=pipeline.join(prepared.params, seed, submission.prompt_ids, controls.guidance),
+        row=pipeline.join(prepared.params, seed, submission.prompt_ids, guidance),
         baseline=sequences[1] if len(sequences) > 1 else None,
     )
     first, *others = _listeners(prepared, listener)
@@ -170,14 +181,27 @@ def begin(
     if is_beam:
         assert gang is not None
         request.beam = BeamRun(
-            BeamSearch(search, max_tokens=prepared.max_tokens, eos_ids=tokens.eos_ids),
+            BeamSearch(search, max_tokens=prepared.max_tokens, eos_ids=engine.tokens.eos_ids),
             branch,
             gang,
             width=search.width,
-            token_bytes=tokens.token_bytes,
+            token_bytes=engine.tokens.token_bytes,
             may_stop=controls.accepts,
         )
     return request
+
+
+def _mark(prepared: PreparedRequest, marker: Marker | None, seed: int) -> ReplyMark | None:
+    """Return the mark of a request, where the service marks at all.
+
+    What is drawn by rejection or found by a beam carries no mark of noise.
+    """
+    spec, params = prepared.submission.spec, prepared.params
+    if marker is None:
+        return None
+    undrawn = spec.search.method == "beam" or spec.speculation.verify == "rejection"
+    is_greedy = undrawn or params.temperature < GREEDY_BELOW
+    return marker.start(spec.mark, is_greedy=is_greedy, seed=seed)
 
 
 def _listeners(prepared: PreparedRequest, listener: Listener) -> list[Listener]:

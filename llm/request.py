@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from llm.beam_run import BeamRun
 from llm.branch import Branch
-from llm.chat import Completion, FinishReason, TextDelta, TokenLogProb, Usage
+from llm.chat import Completion, FinishReason, MarkReport, TextDelta, TokenLogProb, Usage
 from llm.decoding.account import TokenLogProbs
 from llm.decoding.drafters import CombinedDrafter
 from llm.decoding.grammar import GrammarState
@@ -18,6 +18,7 @@ from llm.decoding.speculative import AdaptiveLength
 from llm.detokenizer import IncrementalDetokenizer
 from llm.errors import EngineFailureError
 from llm.sequence import Sequence
+from llm.watermark.marker import ReplyMark
 
 Part = TextDelta | Completion
 # Called from the engine's thread with text, and once at the end with a completion or an error.
@@ -184,6 +185,7 @@ class Request:
             steer_kl=self.row.kl_nats / max(num_tokens, 1) if priced else None,
             drafted_tokens=self.drafted_tokens,
             accepted_tokens=self.accepted_tokens,
+            mark=_report(guidance.mark),
         )
         for listener in (self._listener, *self._unbranched):
             listener(ended)
@@ -234,3 +236,16 @@ class Request:
     def fail(self, error: Exception) -> None:
         """Tell the listener that this request cannot be answered."""
         self._listener(error)
+
+
+def _report(mark: object) -> MarkReport | None:
+    if not isinstance(mark, ReplyMark):
+        return None
+    power = mark.power
+    return MarkReport(
+        scheme=mark.name.scheme,
+        key_id=mark.name.key_id,
+        power=power.value,
+        num_scored=power.num_scored,
+        is_detectable=power.is_detectable,
+    )

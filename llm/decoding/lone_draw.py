@@ -11,13 +11,10 @@ from llm.decoding.phases import Survivors, Witness
 from llm.decoding.pipeline_row import PipelineRow
 from llm.decoding.sampler import BatchSampler, SamplingRows
 from llm.decoding.speculative import verify
-from llm.decoding.truncate import GREEDY_BELOW, truncate
+from llm.decoding.truncate import GREEDY_BELOW, MARKED_GREEDY, truncate
 from llm.errors import EngineFailureError
-from llm.sampling_params import SamplingParams
 
 _WITNESSED = 512
-# A greedy text is marked by weights among its likeliest tokens; nothing is drawn.
-_MARKED_GREEDY = SamplingParams(temperature=1.0, top_k=64)
 
 
 def is_alone(row: PipelineRow) -> bool:
@@ -50,7 +47,7 @@ class LoneDraw:
         if row.survivors is None:
             assert row.logits is not None
             if row.is_reweighted and row.params.temperature < GREEDY_BELOW:
-                row.survivors = truncate(row.logits, _MARKED_GREEDY)
+                row.survivors = truncate(row.logits, MARKED_GREEDY)
             elif row.needs_twin:
                 try:
                     row.survivors = truncate(row.logits, row.params, most_bits=row.ceiling)

@@ -84,6 +84,20 @@ REFUSED_PAIRS: tuple[RefusedPair, ...] = (
         why="mirostat would follow the draft; verify exactly",
     ),
     RefusedPair(
+        first="search.method beam",
+        second="a mark that lies in the draw",
+        asks_first=_beam,
+        asks_second=lambda spec, _: spec.mark in ("gumbel", "synthid"),
+        why="a beam draws nothing; ask for mark sbw or leave it out",
+    ),
+    RefusedPair(
+        first="speculation.verify rejection",
+        second="mark gumbel",
+        asks_first=_rejection,
+        asks_second=lambda spec, _: spec.mark == "gumbel",
+        why="what is rejected is drawn by other noise than the key's; verify exactly",
+    ),
+    RefusedPair(
         first="context_faithfulness",
         second="overflow roll",
         asks_first=lambda spec, _: spec.context_faithfulness > 0,

@@ -23,6 +23,7 @@ from llm.decoding.phases import (
 )
 from llm.decoding.pipeline_row import PipelineRow
 from llm.decoding.steer import kl, steer
+from llm.decoding.truncate import MARKED_GREEDY, truncate
 from llm.errors import ConstraintConflictError
 
 _MOST_TRIED = 64  # tokens of a row that a grammar may refuse one after the other
@@ -79,11 +80,25 @@ def followers(
     if changed:
         log_total = _log_sum(z)
     row.price = 0.0
+    if row.is_reweighted:
+        z = _marked(row, z)
     tokens = _accepted(row, z, count)
     if not tokens:
         raise ConstraintConflictError("no token may follow a hypothesis of the beam")
     ids = np.array(tokens, np.int64)
     return ids, np.minimum(z[ids].astype(np.float64) - log_total, 0.0)
+
+
+def _marked(row: PipelineRow, z: SteeredLogits) -> SteeredLogits:
+    """Weigh the likeliest tokens as the mark does a greedy text's; the rest cannot come."""
+    mark = row.guidance.mark
+    assert mark is not None
+    found = truncate(z, MARKED_GREEDY)
+    marked = mark.reweight(found)
+    own = z[found.token_ids].astype(np.float64)
+    z.fill(-np.inf)
+    z[found.token_ids] = own + (marked.log_probs - found.log_probs)
+    return z
 
 
 def _accepted(row: PipelineRow, z: SteeredLogits, count: int) -> list[int]:

@@ -171,7 +171,8 @@ class DecodeSpec:
     """Everything a request may ask of the decoder beyond `SamplingParams`.
 
     `context_faithfulness` is alpha of context-aware decoding (arXiv 2305.14739), 0 for none; it
-    needs a second prompt without the evidence. `num_choices` answers are drawn. All of it composes.
+    needs a second prompt without the evidence. `num_choices` answers are drawn. `mark` is "auto",
+    "off" or a watermark scheme by its name. All of it composes.
     """
 
     grammar: GrammarSpec | None = None
@@ -182,6 +183,7 @@ class DecodeSpec:
     speculation: Speculation = field(default_factory=Speculation)
     search: Search = field(default_factory=Search)
     num_choices: int = 1
+    mark: str = "auto"
 
     def __post_init__(self) -> None:
         if len(self.steer) > MAX_STEERS:

@@ -23,6 +23,8 @@ from llm.native.sampling import MAX_VOCABULARY
 from llm.sampling_params import SamplingParams
 
 GREEDY_BELOW = 1e-5
+# A greedy text is marked by weights among its likeliest tokens; nothing is drawn.
+MARKED_GREEDY = SamplingParams(temperature=1.0, top_k=64)
 _LN2 = log_of(2.0)
 _SIGMA_BITS = 44
 _SIGN = np.uint32(0x80000000)

@@ -14,6 +14,7 @@ from llm.native.loader import load_library
 from llm.runner_choice import ChosenRunner, ComputeOptions, choose_runner
 from llm.sampling_params import SamplingParams
 from llm.served_model import ServedModel
+from llm.watermark.marker import Marker
 from tests.llm.paged import packable_config, random_model
 from tests.llm.tiny_model import tiny_decoder, tiny_tokenizer
 
@@ -69,6 +70,7 @@ def tiny_engine(
     wrap: Callable[[ModelRunner], ModelRunner] = lambda runner: runner,
     ticks: bool = False,
     head_folders: tuple[Path, ...] = (),
+    marker: Marker | None = None,
 ) -> Engine:
     """An engine on the compiled path where it was built; with `ticks` its clock counts calls."""
     served = serve(
@@ -81,8 +83,10 @@ def tiny_engine(
     sampler = BatchSampler(load_library())
     if ticks:
         clock = itertools.count()
-        return Engine(served, sampler, limits=limits, clock=lambda: float(next(clock)))
-    return Engine(served, sampler, limits=limits)
+        return Engine(
+            served, sampler, limits=limits, marker=marker, clock=lambda: float(next(clock))
+        )
+    return Engine(served, sampler, limits=limits, marker=marker)
 
 
 def tiny_async_engine(**options: object) -> AsyncEngine:
