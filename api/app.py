@@ -29,6 +29,7 @@ from api.routes import (
     models,
     stored_collections,
     uploads,
+    watermark,
 )
 from api.settings import Settings
 from api.telemetry import TelemetryMiddleware
@@ -44,6 +45,7 @@ ROUTERS: Final[list[APIRouter]] = [
     uploads.router,
     conversations.router,
     engine.router,
+    watermark.router,
 ]
 
 
@@ -67,6 +69,7 @@ def create_app(application: Application) -> FastAPI:
     app.state.application = application
     settings = application.settings
     app.state.admission = Admission(settings.max_concurrent + settings.max_waiting)
+    app.state.detections = watermark.new_buckets()
     app.state.metrics = None if application.engine is None else registry_of(application.engine)
     for router in ROUTERS:
         app.include_router(router)

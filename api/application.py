@@ -13,6 +13,7 @@ from api.background import BackgroundIngest
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings
+from api.watermark_finder import MarkFinder
 from dialog.reply import EvidenceFound, Reply, TurnRequest
 from dialog.session import SessionStore
 from index.store import CollectionStore
@@ -54,7 +55,7 @@ class Application:
     """The parts of a running service; `close` ends them in a safe order.
 
     `decoder_runs_as` says what computes the chat model and why that was chosen; it is for the
-    terminal, since it may name files of this machine.
+    terminal, since it may name files of this machine. `mark_finder` is None where there is no key.
     """
 
     settings: Settings
@@ -69,6 +70,7 @@ class Application:
     readiness: Readiness
     engine: InspectableEngine | None = None
     decoder_runs_as: str = ""
+    mark_finder: MarkFinder | None = None
     on_close: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:

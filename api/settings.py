@@ -21,7 +21,7 @@ from llm.precision import Determinism, Device, Precision
 
 ENV_PREFIX = "CAUSERIE_"
 
-_SECRETS = {"api_keys", "admin_key", "database_url"}
+_SECRETS = {"api_keys", "admin_key", "database_url", "watermark_keys"}
 _TYPO_CUTOFF = 0.85
 _WHERE = "(docs/settings.md lists the settings)"
 
@@ -47,6 +47,7 @@ def _absolute(value: Path) -> Path:
 Folder = Annotated[Path, AfterValidator(_absolute)]
 ApiKey = Annotated[SecretStr, AfterValidator(_strong_enough)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SchemeName = Literal["gumbel", "synthid", "sbw", "kgw", "kgw-hard", "unigram"]
 Lowercase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
 
 
@@ -93,6 +94,10 @@ class Settings(BaseSettings):
     kernels: Annotated[str, Lowercase] = "auto"
     determinism: Annotated[Determinism, Lowercase] = "auto"
     device: Annotated[Device, Lowercase] = "cpu"
+    watermark: Annotated[Literal["on", "off"], Lowercase] = "on"
+    watermark_scheme: Annotated[SchemeName, Lowercase] = "gumbel"
+    watermark_key_file: Folder | None = None
+    watermark_keys: SecretStr | None = None
     default_collection: str = Field(
         default="python", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
     )

@@ -1,4 +1,4 @@
-"""The chat page: static files with headers that let the browser run nothing but them."""
+"""The pages: static files with headers that let the browser run nothing but them."""
 
 import mimetypes
 from pathlib import Path
@@ -51,7 +51,12 @@ async def _index(request: Request) -> Response:
     return await _files.get_response("index.html", request.scope)
 
 
+async def _watermark(request: Request) -> Response:
+    return await _files.get_response("watermark.html", request.scope)
+
+
 routes: Final = [
     Route("/", _index, methods=["GET"]),
+    Route("/watermark", _watermark, methods=["GET"]),
     Mount("/static", _files, name="static"),
 ]

@@ -15,6 +15,7 @@ from api.cli.sentences import SENTENCES, error_line
 from api.cli.server import serve
 from api.cli.train import train_app
 from api.cli.train_models import ADAPTER_EXAMPLE, NGRAM_EXAMPLE, adapter, ngram
+from api.cli.watermark import watermark_app
 from api.version import VERSION
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.add_typer(engine_app, name="engine")
 train_app.command("adapter", epilog=ADAPTER_EXAMPLE)(adapter)
 train_app.command("ngram", epilog=NGRAM_EXAMPLE)(ngram)
 app.add_typer(train_app, name="train")
+app.add_typer(watermark_app, name="watermark")
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -117,6 +117,11 @@ export class Api {
     return this.#json(`/v1/collections/${segment(collection)}/documents/${segment(id)}/passage?${span}`);
   }
 
+  /** Look for the mark; `question` holds `text` or `messages`. */
+  detectWatermark(question, { signal } = {}) {
+    return this.#json("/v1/watermark/detect", { method: "POST", json: question, signal });
+  }
+
   /** Yield the chunks of an answer; returns when the server says [DONE], throws on an error event. */
   async *chat({ conversation, content, signal }) {
     this.#model ??= (await this.#json("/v1/models", { signal })).data[0]?.id;

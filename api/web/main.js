@@ -6,6 +6,7 @@ import { ConversationView } from "./conversation_view.js";
 import { askForKey } from "./dialogs.js";
 import { Sidebar } from "./sidebar.js";
 import { SourcePanel } from "./source_panel.js";
+import { listenToTheme } from "./theme_toggle.js";
 import { Uploads } from "./upload.js";
 
 const READY_POLL_MS = 1200;
@@ -101,7 +102,7 @@ async function refreshList() {
 
 async function start() {
   listenToKeys();
-  listenToTheme();
+  listenToTheme(byId("theme-toggle"));
   addEventListener("hashchange", follow);
   addEventListener("popstate", follow);
   while (!(await api.isReady())) {
@@ -133,28 +134,6 @@ function listenToKeys() {
     event.preventDefault(); // the address belongs to the conversation
     byId("composer-text").focus();
   });
-}
-
-function listenToTheme() {
-  const root = document.documentElement;
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const label = () => {
-    const words = `Use the ${isDark() ? "light" : "dark"} theme`;
-    byId("theme-toggle").setAttribute("aria-label", words);
-    byId("theme-toggle").title = words;
-  };
-  byId("theme-toggle").addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    try {
-      localStorage.setItem("causerie.theme", root.dataset.theme);
-    } catch {
-      // Not remembered, then; the choice holds until the page is left.
-    }
-    label();
-  });
-  system.addEventListener("change", label);
-  label();
 }
 
 start();
