@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 PACKAGED = Path(__file__).parent / "heads"
 SCORER_KINDS = ("bilinear", "gru", "reward")
-Tensors = Mapping[str, np.ndarray[Any, Any]]
+Tensors = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
 
 _PROBED_ROWS = 64
 _TOLERANCE = 0.03  # int8 rows have other lengths than those of the file, by less than 1 %
@@ -61,7 +61,7 @@ class HeadCard:
             raise ValueError("the card names no scorer")
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path) -> "HeadCard":
         """Read a card.
 
         Raises:
@@ -201,7 +201,7 @@ def probe_of(unembedding: Unembedding) -> Float32[np.ndarray, " n"]:
     return np.linalg.norm(unembedding.rows(ids), axis=1).astype(np.float32)
 
 
-def _wide(tensor: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _wide(tensor: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
     return tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
 
 

@@ -21,7 +21,7 @@ from llm.training.gru_discriminator import GRUModule, fit_gru
 from llm.training.prefix_data import PrefixData
 
 HeadKind = Literal["bilinear", "gru", "reward"]
-Arrays = dict[str, np.ndarray[Any, Any]]
+Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

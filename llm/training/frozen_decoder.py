@@ -7,7 +7,6 @@ pairs, `t` positions, `c` hidden size, `v` vocabulary.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -67,7 +66,9 @@ class FrozenDecoder:
         self._most_positions = runner.num_blocks // _SEQUENCES * BLOCK
 
     @classmethod
-    def load(cls, weights: Path, *, threads: int | None = None, context_size: int = 2048) -> Self:
+    def load(
+        cls, weights: Path, *, threads: int | None = None, context_size: int = 2048
+    ) -> "FrozenDecoder":
         """Load a decoder on the fastest kernels.
 
         Raises:

@@ -40,7 +40,7 @@ class GRUModule(nn.Module):
         states, _ = self.gru(self.dropout(self.projection(embedded)))
         return torch.squeeze(self.output(states), -1)
 
-    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+    def arrays(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         """Return the weights by the names of `llm.prefix_scorer.GRUWeights`."""
         named = {
             "projection": self.projection.weight,

@@ -27,7 +27,7 @@ def check_name(name: str) -> None:
 def write_head(
     folder: Path,
     name: str,
-    tensors: Mapping[str, np.ndarray[Any, Any]],
+    tensors: Mapping[str, np.ndarray[Any, np.dtype[Any]]],
     card: Mapping[str, Any],
     unembedding: Unembedding,
 ) -> Path:
@@ -56,7 +56,7 @@ def write_head(
     return path
 
 
-def _halved(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _halved(value: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
     is_real = np.issubdtype(value.dtype, np.floating)
     return np.ascontiguousarray(value, np.float16 if is_real else value.dtype)
 
