@@ -119,7 +119,8 @@ class Completion:
 
     `prefill_s` (from arrival to the first token) and `decode_s` are wall-clock seconds; `seed` is
     the one that was really used; `left_window` early tokens were no longer seen at the end.
-    `log_probs` are those of all tokens, where they were asked for. `steer_kl` is the price of
+    `log_probs` are those of all tokens, where they were asked for, `mean_log_prob` the mean of the
+    model's own. `steer_kl` is the price of
     steering and composing: nats per token of KL(drawn from || the model itself), None without.
     Of `drafted_tokens` so many were right. `score` is what a search valued the text at, `mark`
     how it is watermarked, None if it is not, and
@@ -135,6 +136,7 @@ class Completion:
     decode_s: float
     left_window: int = 0
     log_probs: tuple[TokenLogProb, ...] = ()
+    mean_log_prob: float | None = None
     steer_kl: float | None = None
     drafted_tokens: int = 0
     accepted_tokens: int = 0

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 
 from llm.errors import HeadError
 
-Tensors = Mapping[str, np.ndarray[Any, Any]]
+Tensors = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,7 +52,7 @@ class HeadAdapter:
         change: Float32[np.ndarray, " c"] = np.einsum("cr,r->c", self.up, inner)
         return change
 
-    def tensors(self) -> dict[str, np.ndarray[Any, Any]]:
+    def tensors(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         """Return the weights in half precision, to be kept in a file."""
         return {"down": self.down.astype(np.float16), "up": self.up.astype(np.float16)}
 

@@ -102,8 +102,8 @@ def prepare(
         HeadError: a head that is named is not there, or is no good.
     """
     params, spec = submission.params, submission.spec
-    if spec.search.method == "best_of":
-        params = replace(params, logprobs=True)  # by which the best is chosen
+    if spec.search.method in ("best_of", "mbr", "self_consistency"):
+        params = replace(params, logprobs=True)  # by which they are ranked, or ties are broken
     longest = max(len(submission.prompt_ids), len(submission.baseline_ids))
     rolls = params.overflow == "roll"
     if longest >= context_size and not rolls:

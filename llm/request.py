@@ -49,6 +49,7 @@ class Request:
         "_detokenizer",
         "_listener",
         "_log_probs",
+        "_raw_log_prob",
         "_said",
         "_unsaid",
         "accepted_tokens",
@@ -94,6 +95,7 @@ class Request:
         )
         self._said: list[str] = []
         self._log_probs: list[TokenLogProb] = []
+        self._raw_log_prob = 0.0
         self._unsaid: list[TokenLogProb] = []  # of tokens whose text is not out yet
 
     @property
@@ -137,6 +139,7 @@ class Request:
         )
         entry = TokenLogProb(data=data, log_prob=told.log_prob, top=top)
         self._log_probs.append(entry)
+        self._raw_log_prob += told.raw
         self._unsaid.append(entry)
 
     def take(self, data: bytes, now: float) -> FinishReason | None:
@@ -182,6 +185,7 @@ class Request:
         ended = replace(
             ended,
             log_probs=tuple(self._log_probs),
+            mean_log_prob=self._raw_log_prob / len(self._log_probs) if self._log_probs else None,
             steer_kl=self.row.kl_nats / max(num_tokens, 1) if priced else None,
             drafted_tokens=self.drafted_tokens,
             accepted_tokens=self.accepted_tokens,

@@ -76,14 +76,10 @@ class RequestGroup:
 
     def _ranked(self, answers: list[Completion]) -> list[Completion]:
         samples = [
-            Sample(text=answer.text, mean_log_prob=_mean_log_prob(answer)) for answer in answers
+            Sample(text=answer.text, mean_log_prob=answer.mean_log_prob or 0.0)
+            for answer in answers
         ]
         return [
             replace(answers[choice.index], score=choice.value)
             for choice in select(self._search, samples)
         ]
-
-
-def _mean_log_prob(answer: Completion) -> float:
-    told = [entry.log_prob for entry in answer.log_probs]
-    return sum(told) / len(told) if told else 0.0

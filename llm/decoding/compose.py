@@ -24,7 +24,7 @@ from llm.decoding.phases import ComposedLogits, Composer, Forwards, ShapedLogits
 from llm.head_adapter import HeadAdapter
 from llm.unembedding import Unembedding
 
-Array = TypeVar("Array", bound=np.ndarray[Any, Any])
+Array = TypeVar("Array", bound=np.ndarray[Any, np.dtype[Any]])
 
 # Exits of the default model after layers 24 to 28 of 0 to 29 have their least perplexity on
 # WikiText-2 at 2 to 3, one of 80 to 280; at 1 it is 180 to 50,000.
