@@ -28,6 +28,7 @@ class ChatMessage(RequestModel):
     refusal: str | None = None
     annotations: JsonValue = None
     causerie: JsonValue = None
+    parsed: JsonValue = None
     tool_call_id: str | None = None
     function_call: NoFunctions = None
     audio: Annotated[JsonValue, only(remedy=NO_AUDIO)] = None

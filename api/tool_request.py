@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from api.error_table import RequestError, caller_mistakes
 from api.form_request import schema_of
@@ -110,10 +110,11 @@ def to_tool_use(
 
 
 class CalledFunction(RequestModel):
-    """The function that was called, and its arguments as JSON text."""
+    """The function that was called, and its arguments as JSON text; the rest are a client's own."""
 
     name: FunctionName
     arguments: str
+    parsed_arguments: JsonValue = None
 
 
 class CallModel(RequestModel):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import pydantic
 import pytest
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
@@ -21,6 +22,12 @@ from tests.api.test_decode_request import CLOCK, TOOL
 from tests.llm.test_tool_prompt import OSLO, call_text
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello?"}]
+
+
+class Clock(pydantic.BaseModel):
+    zone: str
+
+
 CALLS = f"Let me see.{OSLO}" + call_text("clock", "{}")
 
 
@@ -240,3 +247,17 @@ def test_a_search_gives_one_choice_and_tells_of_the_others(
     *_, last = chunks(sdk, extra_body=search)
     assert last.choices[0].index == 0
     assert last.causerie["score"] == -1.5  # type: ignore[attr-defined]
+
+
+def test_a_message_that_the_client_parsed_can_be_sent_back(
+    sdk: openai.OpenAI, model: ScriptedChatModel
+) -> None:
+    model.replies = [call_text("Clock", '{"zone":"x"}'), "Noon."]
+    tools = [openai.pydantic_function_tool(Clock)]
+    message = (
+        sdk.chat.completions.parse(model="scripted", messages=HELLO, tools=tools).choices[0].message
+    )
+    assert message.tool_calls
+    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "noon"}
+    answer = ask(sdk, messages=[*HELLO, message, result], tools=tools)
+    assert answer.choices[0].message.content == "Noon."
