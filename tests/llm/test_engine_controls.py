@@ -113,7 +113,7 @@ def test_a_beam_of_one_is_greedy_and_a_wider_one_is_no_worse() -> None:
     greedy, _ = answer(tiny_engine(), SamplingParams(max_tokens=9), spec=DecodeSpec())
     scores = []
     for width in (1, 2, 4, 6):
-        search = Search(method="beam", width=width, length_penalty=0)
+        search = Search(method="beam", width=width, length_penalty=0.0)
         params = SamplingParams(max_tokens=9)
         end, deltas = answer(tiny_engine(), params, spec=DecodeSpec(search=search))
         assert "".join(delta.text for delta in deltas) == end.text
