@@ -182,16 +182,27 @@ def _power_of(name: str, scheme: Scheme, entropy: float, num: int, seed: int) ->
     return rows
 
 
-def calibration(rows: Sequence[Figure]) -> Figure:
-    """Return the largest distance between prediction and power."""
-    away = [abs(row.value - row.baseline) for row in rows if row.baseline is not None]
+def calibration(rows: Sequence[Figure], num: int) -> Figure:
+    """Return the largest distance of a prediction from power, less the error of that share.
+
+    Two standard errors of a share of `num` are taken off, as far as chance explains them.
+    """
+    away = [
+        max(abs(row.value - row.baseline) - 2 * _error(row.baseline, num), 0.0)
+        for row in rows
+        if row.baseline is not None
+    ]
     return Figure(
-        name="power: largest error of a prediction",
+        name="power: largest error of a prediction, beyond two standard errors",
         value=max(away),
         unit="share",
         target=TOLERANCE,
         higher_is_better=False,
     )
+
+
+def _error(chance: float, num: int) -> float:
+    return math.sqrt(chance * (1 - chance) / num)
 
 
 def attack_figures(human: Int64[np.ndarray, " n"], num: int, seed: int) -> list[Figure]:
@@ -270,12 +281,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     rows: list[Figure] = []
     rows += _shown(null_figures(texts, 1000 if options.quick else 10_000, options.seed))
-    rows += _shown(power_figures(40 if options.quick else 400, options.seed))
+    num_replies = 40 if options.quick else 400
+    power = _shown(power_figures(num_replies, options.seed))
+    rows += [*power, *_shown([calibration(power, num_replies)])]
     foreign = np.concatenate(texts["WikiText-2"])[: 4 * ATTACKED_TOKENS]
     rows += _shown(attack_figures(foreign, 10 if options.quick else 200, options.seed))
     rows += _shown(cost_figures())
-    if not options.quick:  # a share of few replies says little
-        rows.append(calibration([row for row in rows if row.name.startswith("power, ")]))
     if options.json is not None:
         write(options.json, rows, threads=1, seed=options.seed)
     missed = [row for row in rows if row.met is False]

@@ -86,11 +86,11 @@ class BayesianSynthID:
         """Return the probability of the mark, given the evidence and a prior probability."""
         if not 0 < prior < 1:
             raise ValueError(f"a prior probability must be in (0, 1), got {prior}")
-        return float(_sigmoid(np.array(total + math.log(prior / (1 - prior)))))
+        return 0.5 * (1 + math.tanh(0.5 * (total + math.log(prior / (1 - prior)))))
 
 
 def fit(
-    base: SynthID, distributions: Sequence[Float64[np.ndarray, " v"]], *, seed: int = 0
+    base: SynthID, distributions: Sequence[Float64[np.ndarray, " _"]], *, seed: int = 0
 ) -> BayesianSynthID:
     """Return the detector for texts whose tokens were drawn from such distributions.
 

@@ -2,7 +2,7 @@
 
 The first positions have no context, and one that was seen before in the same output gives no mark:
 otherwise a loop would repeat the same noise, and a detector would count one coin many times.
-Letters: `k` sub-keys, `n` tokens, `h` tokens of a context.
+Letters: `k` sub-keys, `n` tokens, `m` of them with a context, `h` tokens of a context.
 """
 
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ class Contexts:
         return seed_of((token,), self._key)
 
 
-def windows(token_ids: Int64[np.ndarray, " n"], num_previous: int) -> Int64[np.ndarray, "n h"]:
+def windows(token_ids: Int64[np.ndarray, " n"], num_previous: int) -> Int64[np.ndarray, "m h"]:
     """Return the previous tokens of each position that has enough of them."""
     count = max(len(token_ids) - num_previous, 0)
     return np.stack(
@@ -117,7 +117,7 @@ def windows(token_ids: Int64[np.ndarray, " n"], num_previous: int) -> Int64[np.n
 
 def context_seeds(
     token_ids: Int64[np.ndarray, " n"], seeding: Seeding, keys: UInt64[np.ndarray, "k 6"]
-) -> UInt64[np.ndarray, "k n"]:
+) -> UInt64[np.ndarray, "k m"]:
     """Return the seeds of a whole output, from its first position with a context."""
     before = windows(token_ids, seeding.num_previous)
     if seeding.kind != "min":

@@ -130,7 +130,7 @@ class GreenLists:
             previous = np.array(contexts.previous, np.int64)
             before = np.broadcast_to(previous, (len(candidates), len(previous)))
             return pair_words(candidates, before, key[None])[0, :, 1] < np.uint64(self.limit)
-        seed = np.array(contexts.seed(), np.uint64)
+        seed = np.array([contexts.seed()], np.uint64)
         if self.is_stateless:
             return words_of(candidates, seed) < np.uint32(self.limit)
         return self._exact_list(seed)[candidates]
@@ -164,12 +164,14 @@ class GreenLists:
             return words_of(token_ids, seeds) < np.uint32(self.limit)
         is_green = np.zeros(seeds.shape, np.bool_)
         for row, position in np.argwhere(is_asked):
-            is_green[row, position] = self._exact_list(seeds[row, position])[token_ids[position]]
+            is_green[row, position] = self._exact_list(seeds[row, position, None])[
+                token_ids[position]
+            ]
         return is_green
 
-    def _exact_list(self, seed: UInt64[np.ndarray, ""]) -> Bool[np.ndarray, " v"]:
+    def _exact_list(self, seed: UInt64[np.ndarray, " one"]) -> Bool[np.ndarray, " v"]:
         assert self.vocabulary_size is not None
-        words = words_of(np.arange(self.vocabulary_size), np.asarray(seed))
+        words = words_of(np.arange(self.vocabulary_size), seed)
         return lowest(words, round(self.gamma * self.vocabulary_size))
 
 

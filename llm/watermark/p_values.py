@@ -144,7 +144,7 @@ def fisher_log(log_ps: list[float]) -> float:
     return gamma_log_tail(-sum(log_ps), len(log_ps)) if log_ps else 0.0
 
 
-def _tails(log_pmf: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+def _tails(log_pmf: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " m"]:
     summed = np.logaddexp.accumulate(log_pmf[::-1])[::-1]
     return np.append(np.minimum(summed - max(float(summed[0]), 0.0), 0.0), -math.inf)
 

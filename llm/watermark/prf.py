@@ -142,7 +142,7 @@ def words_of(
     zero = np.zeros((), np.uint64)
     out = blocks(
         (ids >> np.uint64(2), zero, zero, _PURPOSE),
-        (seeds & _LOW_WORD, seeds >> _WORD_BITS),
+        (np.asarray(seeds & _LOW_WORD), np.asarray(seeds >> _WORD_BITS)),
     )
     is_odd = (token_ids & 1) != 0
     words = np.where(

@@ -87,7 +87,7 @@ def reference_log_tail(
         mark: of the key in question, at its start.
         law: what evidence is over a random key.
     """
-    places: list[Float64[np.ndarray, " n"] | None] = []
+    places: list[Float64[np.ndarray, " _"] | None] = []
     total = 0.0
     taken = 0
 
@@ -111,7 +111,7 @@ def reference_log_tail(
 
 
 def _mixed_log_tail(
-    law: Law, places: Sequence[Float64[np.ndarray, " n"] | None], total: float
+    law: Law, places: Sequence[Float64[np.ndarray, " _"] | None], total: float
 ) -> float:
     known = [SampledLaw(values=tuple(x.tolist())) for x in places if x is not None]
     num_others = len(places) - len(known)

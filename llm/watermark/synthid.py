@@ -88,7 +88,7 @@ class SynthID:
 
     def bits(
         self, token_ids: Int64[np.ndarray, " n"], keys: UInt64[np.ndarray, "k 6"]
-    ) -> UInt32[np.ndarray, "k n"]:
+    ) -> UInt32[np.ndarray, "k m"]:
         """Return the word of bits of each token that has a context, the first layer lowest."""
         seeds = context_seeds(token_ids, self.seeding, keys)
         return words_of(token_ids[self.seeding.num_previous :], seeds)

@@ -145,5 +145,7 @@ def test_the_largest_error_of_a_prediction_is_told() -> None:
         Figure(name="b", value=0.9, unit="", baseline=0.8),
         Figure(name="c", value=0.1, unit=""),
     ]
-    assert calibration(rows).value == pytest.approx(0.1)
-    assert calibration(rows).met is False
+    assert calibration(rows, 10**9).value == pytest.approx(0.1, abs=1e-3)
+    assert calibration(rows, 10**9).met is False
+    assert calibration(rows, 400).value == pytest.approx(0.1 - 2 * 0.02)
+    assert calibration(rows, 16).met is True
