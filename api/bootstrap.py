@@ -17,6 +17,8 @@ from api.foreground import Foreground
 from api.readiness import Readiness
 from api.schema_version import upgrade
 from api.settings import Settings, unworkable_settings
+from api.watermark_keys import open_ring
+from api.watermark_schemes import SCHEME_NAMES, scheme_named
 from dialog.agent import DialogAgent
 from dialog.session import SQLSessionStore
 from index.database import open_database
@@ -31,8 +33,11 @@ from llm.model_store import ModelStore
 from llm.native.loader import load_library
 from llm.process_memory import give_back
 from llm.runner_choice import ComputeOptions, choose_runner
-from llm.served_model import ServedModel
+from llm.served_model import SHIPPED_HEADS, ServedModel
 from llm.thread_count import set_threads
+from llm.watermark.keys import KeyRing
+from llm.watermark.marker import Marker
+from llm.watermark.scheme import Scheme
 from rag.ingest import Ingestor, Progress
 from rag.pipeline import RetrievalPipeline
 from rag.python_reference import LIBRARY_PREFIX, count, language_topics, library_docstrings
@@ -83,7 +88,8 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         threads = set_threads(settings.threads)
     models = ModelStore(settings.home)
     report("loading the models", 0)
-    core = build_engine(settings, models.path(settings.chat_model))
+    core = build_engine(settings, models.path(settings.chat_model), open_ring(settings))
+    core.controls.warm_up()
     engine = AsyncEngine(core)
     report("loading the models", 1)
     embedder = load_text_encoder(
@@ -119,20 +125,30 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     )
 
 
-def build_engine(settings: Settings, weights: Path) -> Engine:
+def build_engine(settings: Settings, weights: Path, ring: KeyRing | None = None) -> Engine:
     """Load a decoder and choose what computes it, which the log says in one line.
+
+    With a key `ring`, what is drawn is watermarked as the settings say.
 
     Raises:
         CheckpointError: the files cannot be used.
         ConfigurationError: a setting that this machine or this model cannot do.
     """
     with unworkable_settings():
-        engine = _engine_of(settings, load_decoder(weights))
+        engine = _engine_of(settings, load_decoder(weights), ring)
     give_back()  # the float32 weights, where packed ones took their place
     return engine
 
 
-def _engine_of(settings: Settings, decoder: Decoder) -> Engine:
+def _marker(settings: Settings, ring: KeyRing | None, size: int) -> Marker | None:
+    if ring is None or settings.watermark == "off":
+        return None
+    schemes: dict[str, Scheme] = {name: scheme_named(name, size) for name in SCHEME_NAMES}
+    # A greedy answer is left alone: only weights could mark it, and they would change what it says.
+    return Marker(ring, schemes, sampled=settings.watermark_scheme, greedy=None)
+
+
+def _engine_of(settings: Settings, decoder: Decoder, ring: KeyRing | None) -> Engine:
     context_size = settings.context_size or decoder.model.config.max_position_embeddings
     compute = choose_runner(
         decoder.model,
@@ -157,6 +173,7 @@ def _engine_of(settings: Settings, decoder: Decoder) -> Engine:
             context_size=context_size,
             size=decoder.model.config.vocab_size,
             num_layers=decoder.model.config.num_hidden_layers,
+            head_folders=(SHIPPED_HEADS, settings.heads),
         ),
         BatchSampler(load_library()),
         limits=EngineLimits(
@@ -164,6 +181,7 @@ def _engine_of(settings: Settings, decoder: Decoder) -> Engine:
             max_running=settings.max_concurrent,
             max_waiting=settings.max_waiting,
         ),
+        marker=_marker(settings, ring, decoder.model.config.vocab_size),
     )
 
 

@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         "info"
     )
 
+    @property
+    def heads(self) -> Path:
+        """The folder of one's own heads; they count more than those that are shipped."""
+        return self.home / "heads"
+
     def require_safe_host(self) -> None:
         """Refuse to serve other machines without a key.
 

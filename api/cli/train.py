@@ -17,8 +17,6 @@ from llm.training.frozen_decoder import FrozenDecoder
 from llm.training.labelled_texts import DataFormat
 from llm.training.recipe import TextChoice, train_discriminator
 
-HEADS = "heads"  # the folder below the models' where one's own heads are
-
 train_app = typer.Typer(
     name="train",
     help="Train what steers the answers.",
@@ -95,7 +93,7 @@ def discriminator(  # noqa: PLR0913
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     settings = load_settings()
-    folder = out or settings.home / HEADS
+    folder = out or settings.heads
     scorers = {scorer or name: 1} | ({opposite: -1} if opposite else {})
     about = {
         "scorers": scorers,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.cli.progress import progress_bars
-from api.cli.train import HEADS, shown_command
+from api.cli.train import shown_command
 from api.settings import Settings, load_settings
 from llm.checkpoint import load_decoder
 from llm.model_store import ModelStore
@@ -75,7 +75,7 @@ def adapter(  # noqa: PLR0913
         raise typer.BadParameter(str(error)) from None
     choice.texts()  # what is wrong with the files is told before the model is loaded
     settings = load_settings()
-    folder = out or settings.home / HEADS
+    folder = out or settings.heads
     with progress_bars(Console(stderr=True)) as progress:
         progress("loading the model", 0, 0)
         weights = ModelStore(settings.home).path(settings.chat_model)
@@ -118,7 +118,7 @@ def ngram(
         raise typer.BadParameter(str(error)) from None
     plan.texts()  # what is wrong with the files is told before the model is loaded
     settings = load_settings()
-    folder = out or settings.home / HEADS
+    folder = out or settings.heads
     decoder = load_decoder(ModelStore(settings.home).path(settings.chat_model))
     card = train_ngram(
         decoder.tokenizer.encode,

@@ -97,6 +97,10 @@ class ControlBuilder:
                 self._compiler = GrammarCompiler(self._make_vocabulary())
             return self._compiler
 
+    def warm_up(self) -> None:
+        """Spell out the tokens, which takes half a second, before somebody waits for it."""
+        assert self.compiler.vocabulary.size
+
     def build(
         self,
         spec: DecodeSpec,
