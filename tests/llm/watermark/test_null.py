@@ -11,9 +11,11 @@ import pytest
 from scipy import stats
 
 from llm.watermark.contexts import Seeding
+from llm.watermark.detector import Detector, Text
 from llm.watermark.gumbel import Gumbel
+from llm.watermark.keys import WatermarkKey
 from llm.watermark.kgw import GreenLists
-from llm.watermark.null_laws import Law
+from llm.watermark.null_laws import Law, weighted_log_tail
 from llm.watermark.p_values import best_of
 from llm.watermark.prf import sub_key
 from llm.watermark.scheme import Scheme, Scores
@@ -100,3 +102,27 @@ def test_the_best_of_all_sub_keys_is_uniform_after_its_correction() -> None:
     p = _p_values(scheme.law, _scores(scheme, human_like(60), 16 * 500)).reshape(500, 16)
     corrected = [math.exp(best_of(math.log(x), 16)) for x in p.min(axis=1)]
     assert stats.kstest(corrected, "uniform").pvalue > LEVEL
+
+
+@pytest.mark.parametrize("name", ["gumbel", "sbw", "synthid-mean"])
+def test_weighted_p_values_are_uniform_over_keys(name: str) -> None:
+    scheme, _ = SCHEMES[name]
+    scores = _scores(scheme, human_like(120), 500)
+    weights = np.random.default_rng(9).choice([0.1, 0.5, 1.0, 2.5], 120)
+    p = []
+    for values, is_scored in zip(scores.values, scores.is_scored, strict=True):
+        w = weights[is_scored]
+        p.append(math.exp(weighted_log_tail(scheme.law, w, float((w * values[is_scored]).sum()))))
+    assert stats.kstest(p, "uniform").pvalue > LEVEL
+
+
+def test_p_values_of_conversations_are_uniform_over_keys() -> None:
+    """Although the second reply repeats the first one, and each may have any of 16 sub-keys."""
+    first, third = human_like(30, 1).tolist(), human_like(40, 2).tolist()
+    replies = [Text(token_ids=tuple(tokens)) for tokens in (first, first, third)]
+    rng = np.random.default_rng(10)
+    p = []
+    for number in range(300):
+        key = WatermarkKey(name=f"key-{number}", secret=rng.bytes(16))
+        p.append(Detector(Gumbel(), [key]).detect_conversation(replies).p_value)
+    assert stats.kstest(p, "uniform").pvalue > LEVEL
