@@ -19,7 +19,7 @@ from benchmarks.questions import Judgement, Question, judge, read_questions
 from benchmarks.report import REPOSITORY, Figure, share, write
 from benchmarks.service import open_agent
 from dialog.reply import EvidenceFound, Reply, TurnRequest
-from llm.chat import Message, TextDelta
+from llm.chat import Message, TextDelta, ToolCallDelta
 from llm.sampling_params import SamplingParams
 
 DEFAULT_DATA = REPOSITORY / "tests" / "e2e" / "python_questions.json"
@@ -35,7 +35,9 @@ _Raw = argparse.RawDescriptionHelpFormatter
 class Agent(Protocol):
     """The part of `DialogAgent` that a benchmark needs."""
 
-    def stream(self, request: TurnRequest) -> Iterator[EvidenceFound | TextDelta | Reply]: ...
+    def stream(
+        self, request: TurnRequest
+    ) -> Iterator[EvidenceFound | TextDelta | ToolCallDelta | Reply]: ...
 
 
 def ask(agent: Agent, question: Question, collection: str, *, seed: int) -> Judgement:

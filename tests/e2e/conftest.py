@@ -11,8 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.bootstrap import build
+from api.settings import Settings
 from api.state_lock import running_server
 from llm.model_store import ModelStore
+from rag.document import Document, sha256_hex
+from tests.api.conftest import serving
 
 REPOSITORY = Path(__file__).parents[2]
 START_TIMEOUT_S = 300
@@ -97,3 +101,29 @@ def live_server(
     service.start()
     yield service
     service.end()
+
+
+_TEXT = (
+    "The kettle switches itself off when the water boils. It holds one litre and a half."
+    " Never open the kettle while it boils. Descale it once a month with vinegar."
+)
+_KETTLE = Document(
+    uri="kettle.txt",
+    title="Kettle",
+    text=_TEXT,
+    media_type="text/plain",
+    source_sha256=sha256_hex(_TEXT.encode()),
+)
+
+
+@pytest.fixture(scope="session")
+def kitchen_address(models: ModelStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a server over the real models, with one document to be asked about."""
+    settings = Settings(home=models.home, state=tmp_path_factory.mktemp("decoding"))
+    application = build(settings)
+    try:
+        application.ingestor.ingest_documents([_KETTLE], "kitchen")
+        with serving(application) as live:
+            yield live.address
+    finally:
+        application.close()

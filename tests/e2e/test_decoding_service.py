@@ -10,12 +10,7 @@ import openai
 import pydantic
 import pytest
 
-from api.bootstrap import build
-from api.settings import Settings
 from llm.model_catalog import DEFAULT_CHAT_MODEL as MODEL
-from llm.model_store import ModelStore
-from rag.document import Document, sha256_hex
-from tests.api.conftest import serving
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
@@ -42,37 +37,13 @@ TOOLS = [
     {"type": "function", "function": {"name": "get_weather", "parameters": WEATHER}},
     {"type": "function", "function": {"name": "get_time"}},
 ]
-TEXT = (
-    "The kettle switches itself off when the water boils. It holds one litre and a half."
-    " Never open the kettle while it boils. Descale it once a month with vinegar."
-)
-KETTLE = Document(
-    uri="kettle.txt",
-    title="Kettle",
-    text=TEXT,
-    media_type="text/plain",
-    source_sha256=sha256_hex(TEXT.encode()),
-)
 QUESTION = "When does the kettle switch itself off?"
 
 
-@pytest.fixture(scope="module")
-def address(models: ModelStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a server over the real models, with one document to be asked about."""
-    settings = Settings(home=models.home, state=tmp_path_factory.mktemp("decoding"))
-    application = build(settings)
-    try:
-        application.ingestor.ingest_documents([KETTLE], "kitchen")
-        with serving(application) as live:
-            yield live.address
-    finally:
-        application.close()
-
-
 @pytest.fixture
-def sdk(address: str) -> Iterator[openai.OpenAI]:
+def sdk(kitchen_address: str) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(
-        base_url=f"{address}/v1",
+        base_url=f"{kitchen_address}/v1",
         api_key="unused",
         max_retries=0,
         timeout=120,
@@ -179,15 +150,6 @@ def test_a_schema_that_cannot_be_had_is_refused_by_name(
         with pytest.raises(openai.BadRequestError) as refused:
             ask(sdk, "A book.", response_format=typed(schema), stream=stream)
         assert (refused.value.param, refused.value.code) == ("response_format", code)
-
-
-def test_a_schema_of_great_depth_is_refused(sdk: openai.OpenAI) -> None:
-    deep: dict[str, Any] = {}
-    for _ in range(400):
-        deep = {"items": deep}
-    with pytest.raises(openai.BadRequestError) as refused:
-        ask(sdk, "A book.", response_format=typed(deep))
-    assert refused.value.code in {"grammar_too_large", "invalid_json"}
 
 
 @pytest.mark.parametrize("choice", ["required", "named"])
