@@ -9,7 +9,7 @@ from api.error_table import RequestError, params_named
 from api.rate_limit import TokenBuckets
 from api.watermark_finder import MarkFinder
 from api.watermark_request import DetectionModel, DetectRequest
-from llm.errors import ConstraintError
+from llm.errors import ConstraintError, UndecidableTextError
 
 router = APIRouter()
 
@@ -50,6 +50,10 @@ def detect_watermark(
 ) -> DetectionModel:
     """Tell whether a text or a conversation carries the mark of one of the keys."""
     question = body.to_question()
-    with application.foreground.busy(), params_named({ConstraintError: "schema"}):
+    params = {
+        ConstraintError: "schema",
+        UndecidableTextError: "text" if body.messages is None else "messages",
+    }
+    with application.foreground.busy(), params_named(params):
         finding = finder.find(question)
     return DetectionModel.from_finding(finding, has_tokens=body.tokens)
