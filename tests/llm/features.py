@@ -69,7 +69,7 @@ FEATURES: Mapping[str, Feature] = {
     for feature in (
         Feature(name="grammar", spec={"grammar": Choices(options=OPTIONS)}),
         Feature(name="fudge", spec={"steer": (Steer(scorer="dull", weight=1.7),)}),
-        Feature(name="reward", spec={"steer": (Steer(scorer="kind", weight=-4, method="reward"),)}),
+        Feature(name="reward", spec={"steer": (Steer(scorer="kind", weight=-4.0, method="reward"),)}),
         Feature(name="contrast", spec={"contrast": Contrast(weight=0.7, head=0.03)}),
         Feature(name="ngrams", spec={"contrast": Contrast(amateur="ngram:bigrams", head=0.02)}),
         Feature(name="experts", spec={"experts": Experts(expert="brave", anti_expert="timid")}),
