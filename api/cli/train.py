@@ -14,6 +14,7 @@ from api.settings import load_settings
 from llm.model_store import ModelStore
 from llm.training.discriminators import DiscriminatorPlan, HeadKind
 from llm.training.frozen_decoder import FrozenDecoder
+from llm.training.head_file import check_name
 from llm.training.labelled_texts import DataFormat
 from llm.training.recipe import TextChoice, train_discriminator
 
@@ -90,11 +91,12 @@ def discriminator(  # noqa: PLR0913
             most=most,
         )
         plan = DiscriminatorPlan(kind=kind, seed=seed)
+        check_name(name)
+        scorers = _scorers(scorer or name, opposite)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     settings = load_settings()
     folder = out or settings.heads
-    scorers = {scorer or name: 1} | ({opposite: -1} if opposite else {})
     about = {
         "scorers": scorers,
         "model": settings.chat_model,
@@ -114,6 +116,12 @@ def discriminator(  # noqa: PLR0913
         sys.stdout.write(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
         return
     _tell(card, folder / f"{name}.safetensors")
+
+
+def _scorers(name: str, opposite: str | None) -> dict[str, int]:
+    if name == opposite:
+        raise ValueError(f"a scorer and its opposite need two names, got {name!r} twice")
+    return {name: 1} if opposite is None else {name: 1, opposite: -1}
 
 
 def shown_command(words: list[str]) -> str:

@@ -52,6 +52,8 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFi
         ["--most", "3"],
         ["--kind", "oracle"],
         ["--format", "xml"],
+        ["--opposite", "new"],
+        ["--name", "../new"],
         [],
     ],
 )
