@@ -295,6 +295,28 @@ def test_factors_look_at_the_most_probable_tokens_alone(
     assert_same_text(numbered(CANDIDATES + 57), rows, 3)
 
 
+@settings(max_examples=30)
+@given(asked(), st.integers(0, 2**16), guides)
+def test_a_fork_goes_on_as_the_reference_under_its_own_number(
+    params: SamplingParams, number: int, guides: Guides
+) -> None:
+    pipeline = Pipeline(BatchSampler(None), TOKENS)
+    first = paired(pipeline, TOKENS, params, number, replace(guides, mark=None))
+    running = [] if first is None else [first]
+    for _ in range(3):
+        running = assert_same_step(pipeline, running)
+    for parent in list(running):
+        twin = replace(
+            parent,
+            row=pipeline.fork(parent.row, stream=5),
+            request=replace(parent.request, stream=5),
+            output=list(parent.output),
+        )
+        running.append(twin)
+    for _ in range(4):
+        running = assert_same_step(pipeline, running)
+
+
 def test_philox_gives_its_known_answers() -> None:
     """The vectors of the reference implementation (Salmon et al., SC 2011)."""
     ones = 2**32 - 1

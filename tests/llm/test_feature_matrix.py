@@ -30,6 +30,8 @@ from tests.llm.features import (
 
 Names = tuple[str, ...]
 
+pytestmark = pytest.mark.slow  # all of it together; `test_feature_soak` is quick
+
 
 def together(*groups: Names) -> list[Names]:
     """One of each group, all that can be asked for; a set of two is in it once."""
