@@ -50,7 +50,7 @@ def detect_watermark(
 ) -> DetectionModel:
     """Tell whether a text or a conversation carries the mark of one of the keys."""
     question = body.to_question()
-    params = {
+    params: dict[type[Exception], str] = {
         ConstraintError: "schema",
         UndecidableTextError: "text" if body.messages is None else "messages",
     }

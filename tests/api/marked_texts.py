@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from api.watermark_schemes import SchemeName, scheme_named
+from api.settings import SchemeName
+from api.watermark_schemes import scheme_named
 from llm.decoding.grammar_compiler import compile_grammar
 from llm.decoding.grammar_spec import JsonSchema
 from llm.decoding.phases import Survivors
