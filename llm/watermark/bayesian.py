@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt32, UInt64
 
 from llm.watermark.null_laws import Law, SampledLaw
+from llm.watermark.sampled import random_words
 from llm.watermark.scheme import Expectation, Scores, TextMark
-from llm.watermark.synthid import SynthID, random_words, tournament
+from llm.watermark.synthid import SynthID, tournament
 
 _NUM_NULL = 8192
 _NULL_SEED = 0x5EED

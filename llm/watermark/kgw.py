@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt32, UInt64
 
 from llm.decoding.phases import Survivors
-from llm.philox import Purpose, uniforms
 from llm.watermark.contexts import (
     Contexts,
     Seeding,
@@ -28,6 +27,7 @@ from llm.watermark.contexts import (
 )
 from llm.watermark.null_laws import BinomialLaw, Law
 from llm.watermark.prf import SubKey, seeds_of, sub_key, words_of
+from llm.watermark.sampled import most_likely, words_for
 from llm.watermark.scheme import (
     Expectation,
     Scores,
@@ -38,7 +38,6 @@ from llm.watermark.scheme import (
 )
 
 MAX_DELTA = 50.0
-_NUM_SAMPLED_LISTS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +138,9 @@ class GreenLists:
         """Return the chance to be green, averaged over a few random lists of these candidates."""
         if len(probs) < 2 or _entropy(probs) < self.min_entropy:
             return coin_expectation(self.share)
-        coins = np.stack(
-            [
-                uniforms(np.arange(len(probs)), seed=seed, position=i, purpose=Purpose.WATERMARK)
-                for i in range(_NUM_SAMPLED_LISTS)
-            ]
-        )
-        mass = np.where(coins < self.share, probs, 0.0).sum(axis=1)
+        likely = most_likely(probs)
+        is_green = words_for(likely, seed) < np.uint32(round(self.share * 2.0**32))
+        mass = np.where(is_green, likely, 0.0).sum(axis=1)
         mass = np.minimum(mass, 1.0)
         # the mean of the mass is known: what these few lists miss of it is taken off
         red = math.exp(-self.delta)

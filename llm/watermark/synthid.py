@@ -8,7 +8,6 @@ not. Letters: `k` sub-keys, `n` tokens,
 `v` candidates.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,17 +16,14 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped, UInt32, UInt64
 
 from llm.decoding.phases import Survivors
-from llm.philox import Purpose, philox
 from llm.watermark.contexts import Contexts, Seeding, context_seeds, first_occurrences
 from llm.watermark.null_laws import BinomialLaw, Law, WeightedBitsLaw
 from llm.watermark.prf import SubKey, sub_key, words_of
+from llm.watermark.sampled import most_likely, words_for
 from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, probs_of, scores_of
 
 MAX_DEPTH = 30
 MAX_LEAVES = 16
-_EXPECTED_MASS = 0.998  # of the candidates that are looked at for what to expect
-_MOST_EXPECTED = 64
-_NUM_SAMPLED = 4096  # candidates times keys
 
 Statistic = Literal["mean", "weighted"]
 
@@ -117,8 +113,8 @@ class SynthID:
         """
         if len(probs) < 2 or self.leaves != 2:
             return self.expect_of(probs, self.value_of, self.law, seed=seed)
-        likely = _most_likely(probs)
-        words = _words_for(likely, seed)
+        likely = most_likely(probs)
+        words = words_for(likely, seed)
         *entering, marked = rounds(np.broadcast_to(likely, words.shape), words, self.depth, 2)
         differ = np.array([1 - (p**2).sum(axis=1).mean() for p in entering])
         mean = float((np.array(self.weights) * (0.5 + 0.25 * differ)).sum())
@@ -135,8 +131,8 @@ class SynthID:
         """Return the moments of any evidence that is made of the bits, over some random keys."""
         if len(probs) < 2:
             return Expectation(mean=law.mean, variance=law.variance)
-        likely = _most_likely(probs)
-        words = _words_for(likely, seed)
+        likely = most_likely(probs)
+        words = words_for(likely, seed)
         values = value_of(words)
         marked = tournament(np.broadcast_to(likely, words.shape), words, self.depth, self.leaves)
         # without the tournament the mean is known: what these few keys miss of it is taken off
@@ -239,18 +235,6 @@ def rounds(
         yield p
 
 
-def _most_likely(probs: Float64[np.ndarray, " v"]) -> Float64[np.ndarray, " m"]:
-    kept = np.sort(probs)[::-1][:_MOST_EXPECTED]
-    kept = kept[: int(np.searchsorted(np.cumsum(kept), _EXPECTED_MASS)) + 2]
-    return kept / kept.sum()
-
-
-def _words_for(probs: Float64[np.ndarray, " v"], seed: int) -> UInt32[np.ndarray, "k v"]:
-    """Return bits of many random keys: low entropy has few candidates and varies more by key."""
-    num = _NUM_SAMPLED // len(probs)
-    return random_words(num * len(probs), seed, 0).reshape(num, len(probs))
-
-
 def _moments(
     mean: float, marked: Float64[np.ndarray, "k v"], values: Float64[np.ndarray, "k v"]
 ) -> Expectation:
@@ -268,12 +252,3 @@ def _share_of_ones(mass: Float64[np.ndarray, "... 1"], leaves: int) -> Float64[n
     for power in range(leaves):
         share += (1 - mass) ** power
     return share
-
-
-def random_words(num: int, seed: int, number: int) -> UInt32[np.ndarray, " n"]:
-    """Return bits that belong to no key; `number` tells draws apart."""
-    counters = np.zeros((math.ceil(num / 4), 4), np.uint32)
-    counters[:, 0] = np.arange(len(counters))
-    counters[:, 1] = number
-    counters[:, 3] = Purpose.WATERMARK
-    return philox(counters, (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF)).reshape(-1)[:num]
