@@ -259,10 +259,9 @@ def answer(made: Wish, *, stream: int = 0) -> tuple[str, str, list[ReferenceStep
     return text, "stop" if is_whole else "length", steps
 
 
-def worth(made: Wish, steps: Sequence[ReferenceStep]) -> float:
+def worth(steps: Sequence[ReferenceStep]) -> float:
     """Return the mean log-probability of the tokens of an answer, its end not counted."""
-    mode = made.params.logprobs_mode
-    told = [done.log_prob(mode, done.token) for done in steps if done.token not in small_ends()]
+    told = [done.log_prob("raw", done.token) for done in steps if done.token not in small_ends()]
     return sum(told) / max(len(told), 1)
 
 

@@ -69,7 +69,9 @@ FEATURES: Mapping[str, Feature] = {
     for feature in (
         Feature(name="grammar", spec={"grammar": Choices(options=OPTIONS)}),
         Feature(name="fudge", spec={"steer": (Steer(scorer="dull", weight=1.7),)}),
-        Feature(name="reward", spec={"steer": (Steer(scorer="kind", weight=-4.0, method="reward"),)}),
+        Feature(
+            name="reward", spec={"steer": (Steer(scorer="kind", weight=-4.0, method="reward"),)}
+        ),
         Feature(name="contrast", spec={"contrast": Contrast(weight=0.7, head=0.03)}),
         Feature(name="ngrams", spec={"contrast": Contrast(amateur="ngram:bigrams", head=0.02)}),
         Feature(name="experts", spec={"experts": Experts(expert="brave", anti_expert="timid")}),
@@ -177,7 +179,7 @@ def wish(
     base = {"temperature": TEMPERATURE, "seed": SEED, "max_tokens": MAX_TOKENS}
     made = Wish(
         params=SamplingParams(**{**base, **of_params}),
-        spec=DecodeSpec(**{"speculation": Speculation(drafter="off"), **of_spec}),
+        spec=DecodeSpec(**{"speculation": Speculation(drafter="off"), "mark": "off", **of_spec}),
         features=features,
     )
     check_pairs(made.spec, made.params)

@@ -113,8 +113,8 @@ def assert_as_the_reference(names: Names) -> None:
         return
     assert isinstance(found, Said)
     if made.spec.search.method == "best_of":
-        wanted.sort(key=lambda answer: -reference.worth(made, answer[2]))
-        scores = [reference.worth(made, steps) for _, _, steps in wanted]
+        wanted.sort(key=lambda answer: -reference.worth(answer[2]))
+        scores = [reference.worth(steps) for _, _, steps in wanted]
         assert [answer.score for answer in found.answers] == pytest.approx(scores, abs=1e-4)
     assert len(found.answers) == len(wanted)
     assert found.answers[0].num_tokens == sum(len(steps) for _, _, steps in wanted)
@@ -235,6 +235,8 @@ EXAMPLES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "mirostat": ({}, {"mirostat": Mirostat()}),
     "logprobs": ({}, {"logprobs": True}),
     "overflow roll": ({}, {"overflow": "roll"}),
+    "a mark that lies in the draw": ({"mark": "synthid"}, {}),
+    "mark gumbel": ({"mark": "gumbel"}, {}),
 }
 
 
