@@ -103,6 +103,11 @@ class GumbelMark:
         """See `KeyedNoise`: `noise` is that of this seed."""
         return int(self._contexts.seed()) if self._contexts.is_fresh() else None
 
+    def counts(self, token: int) -> bool:
+        """See `TextMark`."""
+        del token
+        return self._contexts.is_fresh()
+
     def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
         """See `TextMark`."""
         if not self._contexts.is_fresh():

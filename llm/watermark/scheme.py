@@ -55,6 +55,10 @@ class Expectation:
 class TextMark(Mark, Protocol):
     """A mark that also says how much the coming token will tell."""
 
+    def counts(self, token: int) -> bool:
+        """Whether a detector will count this token if it comes now; costs nothing."""
+        ...
+
     def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
         """Return the evidence that each of these would be; None where none would count."""
         ...

@@ -162,6 +162,11 @@ class TournamentMark:
     def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
         """Leave the noise: this mark is in the weights."""
 
+    def counts(self, token: int) -> bool:
+        """See `TextMark`."""
+        del token
+        return self._contexts.is_fresh()
+
     def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
         """See `TextMark`."""
         if not self._contexts.is_fresh():

@@ -96,8 +96,14 @@ class UnigramMark:
     def noise(self, token_ids: Int64[np.ndarray, " n"]) -> None:
         """Leave the noise: this mark is in the weights."""
 
+    def counts(self, token: int) -> bool:
+        """See `TextMark`."""
+        return token not in self._seen
+
     def values(self, token_ids: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"] | None:
         """See `TextMark`."""
+        if all(token in self._seen for token in token_ids.tolist()):
+            return None
         return self._is_green[token_ids].astype(np.float64)
 
     def expect(self, survivors: Survivors, token: int) -> Expectation | None:

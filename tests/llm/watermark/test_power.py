@@ -171,6 +171,7 @@ def test_a_mark_says_what_its_tokens_will_tell() -> None:
             survivors = step(rng)
             token = choose(mark, survivors, seed=5, position=position)
             expected = mark.expect(survivors, token)
+            assert mark.counts(token) == (expected is not None)
             if expected is not None:
                 told.append(expected)
             mark.take(token)
