@@ -84,6 +84,7 @@ class ReplyModel(BaseModel):
     """One reply by itself; `passage` is where the mark was found in a search."""
 
     p_value: float
+    log10_p_value: float
     z_score: float
     num_tokens: int
     num_scored: int
@@ -130,6 +131,7 @@ class DetectionModel(BaseModel):
 def _reply(reply: ReplyFinding, *, is_search: bool) -> ReplyModel:
     return ReplyModel(
         p_value=math.exp(reply.log_p_value),
+        log10_p_value=_log10(reply.log_p_value),
         z_score=round(reply.z_score, 4),
         num_tokens=len(reply.pieces),
         num_scored=reply.num_scored,

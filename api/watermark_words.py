@@ -22,18 +22,18 @@ def sentence(finding: Finding) -> str:
     sure = "carries" if finding.log_p_value <= math.log(_SURE) else "probably carries"
     article = "A" if finding.is_search else "The"
     return (
-        f"{article} {what} {sure} the mark of the key {finding.key!r}:"
-        f" {odds(finding.log_p_value)} unmarked texts shows as much evidence."
+        f"{article} {what} {sure} the mark of the key {finding.key!r}: without it, there is as much"
+        f" evidence in {odds(finding.log_p_value)} cases."
     )
 
 
 def odds(log_p_value: float) -> str:
-    """Return `1 in 1,200` for a natural logarithm."""
+    """Return `about 1 of 1,200` for a natural logarithm."""
     if log_p_value < -math.log(_LARGEST_ODDS):
-        return f"fewer than 1 in 10^{math.log10(_LARGEST_ODDS):.0f}"
+        return f"fewer than 1 of 10^{math.log10(_LARGEST_ODDS):.0f}"
     number = math.exp(-log_p_value)
     digits = max(0, math.floor(math.log10(number)) - 1)
-    return f"about 1 in {int(round(number / 10**digits) * 10**digits):,}"
+    return f"about 1 of {int(round(number / 10**digits) * 10**digits):,}"
 
 
 def percent(p_value: float) -> str:

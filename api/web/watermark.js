@@ -81,7 +81,7 @@ async function look() {
 
 function showError(words) {
   byId("verdict").hidden = true;
-  byId("detect-error").textContent = words;
+  byId("detect-error").textContent = words[0].toUpperCase() + words.slice(1);
   byId("detect-error").hidden = false;
 }
 
@@ -115,9 +115,14 @@ function factsOf(answer) {
 function pValue(value, log10) {
   if (value === 0 || log10 < -4) {
     const exponent = Math.floor(log10);
-    return `${(10 ** (log10 - exponent)).toFixed(1)} × 10^${exponent}`;
+    return `${(10 ** (log10 - exponent)).toFixed(1)} × 10${raised(exponent)}`;
   }
   return value.toPrecision(2);
+}
+
+/** Return a number in superscript. */
+function raised(number) {
+  return String(number).replace(/./g, (digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]));
 }
 
 function repliesOf(answer) {
@@ -139,7 +144,7 @@ function replyFacts(answer, reply, number) {
     return element("p", { class: "reply-facts", text: `Strongest passage: “${words.trim()}”` });
   }
   if (answer.replies.length === 1) return null;
-  const words = `Reply ${number + 1}: ${reply.num_scored} of ${reply.num_tokens} tokens count; by itself p = ${pValue(reply.p_value, Math.log10(reply.p_value))}`;
+  const words = `Reply ${number + 1}: ${reply.num_scored} of ${reply.num_tokens} tokens count; by itself p = ${pValue(reply.p_value, reply.log10_p_value)}`;
   return element("p", { class: "reply-facts", text: words });
 }
 

@@ -93,7 +93,7 @@ def test_a_marked_text_is_found_and_its_tokens_are_coloured(
     expect(page.get_by_test_id("verdict-title")).to_have_text("The mark was found")
     expect(page.get_by_test_id("verdict")).to_be_focused()
     expect(page.get_by_test_id("verdict-words")).to_contain_text("carries the mark of the key")
-    expect(page.get_by_test_id("verdict-facts")).to_contain_text(re.compile(r"p-value.* 10\^-"))
+    expect(page.get_by_test_id("verdict-facts")).to_contain_text(re.compile(r"p-value.* 10⁻"))
     tokens = page.get_by_test_id("tokens").locator(".token")
     assert "".join(tokens.all_text_contents()) == text
     levels = [token.get_attribute("data-level") for token in tokens.all()]
@@ -114,7 +114,7 @@ def test_an_unmarked_text_is_told_for_what_it_says(page: Page) -> None:
     expect(page.get_by_test_id("verdict-title")).to_have_text("No mark was found")
     expect(page.get_by_test_id("verdict-words")).to_contain_text("does not say that the text is")
     look(page, "Too short.")
-    expect(page.get_by_test_id("detect-error")).to_contain_text("cannot tell, because")
+    expect(page.get_by_test_id("detect-error")).to_contain_text("Cannot tell, because")
     expect(page.get_by_test_id("verdict")).to_be_hidden()
 
 
@@ -159,6 +159,18 @@ def test_the_chat_page_and_this_one_lead_to_each_other(page: Page) -> None:
     expect(page.get_by_test_id("detect-text")).to_be_visible()
     page.get_by_test_id("theme-toggle").click()
     expect(page.locator("html[data-theme=dark]")).to_be_attached()
+
+
+def test_the_shortest_p_values_are_told_as_powers(page: Page, model: TokenizerOfModel) -> None:
+    texts = [reply(model, 420, seed=seed) for seed in range(2)]  # far below what a float holds
+    look(page, "\n".join(f"User: Go on.\nAssistant:{text}" for text in texts))
+    expect(page.get_by_test_id("verdict-facts")).to_contain_text(
+        re.compile("p-value.* 10⁻[⁰-⁹¹²³]+")
+    )
+    for number in range(2):
+        facts = page.get_by_test_id("reply").nth(number).locator(".reply-facts")
+        expect(facts).to_contain_text(re.compile("p = .* 10⁻"))
+        expect(facts).not_to_contain_text("NaN")
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
