@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from dialog.reply import Alternative, Reply, Timings
-from llm.chat import FinishReason, Usage
+from llm.chat import FinishReason, MarkReport, Usage
 from rag.citations import Citation
 
 
@@ -80,16 +80,37 @@ class AlternativeModel(BaseModel):
         )
 
 
+class MarkModel(BaseModel):
+    """How an answer is watermarked, and its chance to be found at 1 % false positives."""
+
+    scheme: str
+    key_id: str
+    power: float
+    num_scored: int
+    is_detectable: bool
+
+    @classmethod
+    def from_report(cls, report: MarkReport) -> Self:
+        """Return what is shown of it."""
+        return cls(
+            scheme=report.scheme,
+            key_id=report.key_id,
+            power=round(report.power, 4),
+            num_scored=report.num_scored,
+            is_detectable=report.is_detectable,
+        )
+
+
 _WHERE_THEY_APPLY = frozenset(
-    {"steer_kl", "drafted_tokens", "accepted_tokens", "score", "alternatives"}
+    {"mark", "steer_kl", "drafted_tokens", "accepted_tokens", "score", "alternatives"}
 )
 
 
 class ExtensionModel(BaseModel):
     """What an answer says beyond the OpenAI API; `finish_reason` is the reply's own word for it.
 
-    `steer_kl` is there where something steered, the counts where tokens were drafted, `score` and
-    `alternatives` after a search.
+    `mark` is there where it is watermarked, `steer_kl` where something steered, the counts where
+    tokens were drafted, `score` and `alternatives` after a search.
     """
 
     citations: list[CitationModel]
@@ -101,6 +122,7 @@ class ExtensionModel(BaseModel):
     conversation: str | None
     seed: int
     timings: TimingsModel
+    mark: MarkModel | None
     steer_kl: float | None
     drafted_tokens: int | None
     accepted_tokens: int | None
@@ -121,6 +143,7 @@ class ExtensionModel(BaseModel):
             conversation=reply.conversation_id,
             seed=reply.seed,
             timings=TimingsModel.from_timings(reply.timings, reply.usage),
+            mark=None if reply.mark is None else MarkModel.from_report(reply.mark),
             steer_kl=reply.steer_kl,
             drafted_tokens=reply.drafted_tokens or None,
             accepted_tokens=reply.accepted_tokens if reply.drafted_tokens else None,

@@ -348,6 +348,7 @@ def _with_account(reply: Reply, completion: Completion, spoken: Spoken, *, is_dr
         log_probs=completion.log_probs,
         tool_calls=spoken.tool_calls,
         steer_kl=completion.steer_kl,
+        mark=completion.mark,
         score=completion.score,
         alternatives=spoken.alternatives,
     )

@@ -7,7 +7,7 @@ there was a search), then `TextDelta`s, then one `Reply`, which ends the turn.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llm.chat import FinishReason, Message, TokenLogProb, ToolCall, Usage
+from llm.chat import FinishReason, MarkReport, Message, TokenLogProb, ToolCall, Usage
 from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.sampling_params import SamplingParams
 from llm.tool_prompt import ToolUse
@@ -110,6 +110,7 @@ class Reply:
     log_probs: tuple[TokenLogProb, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     steer_kl: float | None = None
+    mark: MarkReport | None = None
     drafted_tokens: int = 0
     accepted_tokens: int = 0
     score: float | None = None

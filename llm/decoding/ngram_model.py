@@ -256,8 +256,8 @@ def _count(stream: Int64[np.ndarray, " t"], order: int, vocab_size: int) -> list
 
 
 def _most_frequent(
-    occurrences: Sequence[Int64[np.ndarray, " e"]], most: int
-) -> list[Bool[np.ndarray, " e"]]:
+    occurrences: Sequence[Int64[np.ndarray, " _"]], most: int
+) -> list[Bool[np.ndarray, " _"]]:
     """Return which entries to keep: no beginning of an entry occurs less often than it does."""
     together = np.concatenate(occurrences)
     keep = np.zeros(len(together), bool)
@@ -266,8 +266,8 @@ def _most_frequent(
 
 
 def _pruned(
-    levels: Sequence[_Counts], keep: Sequence[Bool[np.ndarray, " e"]], vocab_size: int
-) -> list[tuple[Int64[np.ndarray, " e"], Float64[np.ndarray, " e"]]]:
+    levels: Sequence[_Counts], keep: Sequence[Bool[np.ndarray, " _"]], vocab_size: int
+) -> list[tuple[Int64[np.ndarray, " _"], Float64[np.ndarray, " _"]]]:
     """Return keys and shares of what is kept; the shares are those among all that was counted."""
     found = []
     places = np.zeros(1, np.int64)  # of the parents, among those that are kept
@@ -281,7 +281,7 @@ def _pruned(
     return found
 
 
-def _half_below(shares: Float64[np.ndarray, " e"]) -> Float64[np.ndarray, " e"]:
+def _half_below(shares: Float64[np.ndarray, " _"]) -> Float64[np.ndarray, " _"]:
     """Round towards zero to half precision, as files keep it: sums stay below one."""
     halves = shares.astype(np.float16)
     above = halves.astype(np.float64) > shares
@@ -289,6 +289,6 @@ def _half_below(shares: Float64[np.ndarray, " e"]) -> Float64[np.ndarray, " e"]:
     return halves.astype(np.float64)
 
 
-def _discount(counts: Int64[np.ndarray, " e"]) -> float:
+def _discount(counts: Int64[np.ndarray, " _"]) -> float:
     once, twice = int((counts == 1).sum()), int((counts == 2).sum())
     return once / (once + 2 * twice) if once and twice else 0.5

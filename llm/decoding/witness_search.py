@@ -23,6 +23,7 @@ _TEXT = 64  # symbols; where more may come, and no end of a string, one may writ
 _MAX_FEWER = 10  # tokens of an output that is looked for token by token
 _MAX_TRIES = 60_000
 _MAX_WORK = 60_000  # symbols tried in one search: some tenths of a second
+_DEAR_SYMBOLS = 32  # in deep recursion a symbol costs as much as all before it
 
 # what ends things first, then the shortest values, then what opens things
 _QUOTE = ord('"')
@@ -113,7 +114,9 @@ class Search:
     def _straight(self, matcher: LLMatcher, most: int) -> list[int] | None:
         """Take what ends things soonest at every turn."""
         found: list[int] = []
-        while len(found) <= most and self._work > 0:
+        left = self._work
+        while len(found) <= most and left > 0:
+            left -= 1 + len(found) // _DEAR_SYMBOLS
             forced, options = self._ways(matcher)
             found += forced
             if options is None:

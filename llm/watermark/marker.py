@@ -48,7 +48,7 @@ class ReplyMark:
 
     def witness(self, survivors: Survivors | None, token: int) -> None:
         """See `phases.Witness`."""
-        if self._mark.values(_ONE) is None:  # it will not count
+        if not self._mark.counts(token):
             return
         self._meter.add(None if survivors is None else self._mark.expect(survivors, token))
 
@@ -80,9 +80,6 @@ class KeyedReplyMark(ReplyMark):
         """See `phases.KeyedNoise`."""
         assert isinstance(self._mark, GumbelMark)
         return self._mark.noise_seed()
-
-
-_ONE = np.zeros(1, np.int64)
 
 
 class Marker:

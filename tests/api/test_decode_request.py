@@ -76,16 +76,16 @@ def test_the_order_of_properties_is_kept(client: TestClient, agent: ScriptedAgen
         ({"n": 3}, DecodeSpec(num_choices=3)),
         (
             {"causerie": {"steer": [{"scorer": "positive", "weight": -2, "method": "reward"}]}},
-            DecodeSpec(steer=(Steer(scorer="positive", weight=-2, method="reward"),)),
+            DecodeSpec(steer=(Steer(scorer="positive", weight=-2.0, method="reward"),)),
         ),
         (
             {"causerie": {"experts": {"expert": "a", "anti_expert": "b", "weight": 2}}},
-            DecodeSpec(experts=Experts(expert="a", anti_expert="b", weight=2)),
+            DecodeSpec(experts=Experts(expert="a", anti_expert="b", weight=2.0)),
         ),
         ({"causerie": {"contrast": {}}}, DecodeSpec(contrast=Contrast())),
         (
             {"causerie": {"contrast": {"amateur": "ngram:x", "weight": 1, "head": 0.2}}},
-            DecodeSpec(contrast=Contrast(amateur="ngram:x", weight=1, head=0.2)),
+            DecodeSpec(contrast=Contrast(amateur="ngram:x", weight=1.0, head=0.2)),
         ),
         (
             {"causerie": {"speculation": {"drafter": "off", "verify": "rejection"}}},
@@ -133,7 +133,7 @@ def test_context_faithfulness_reaches_a_turn_with_evidence(
         ("epsilon_cutoff", 0.01, 0.01),
         ("eta_cutoff", 0.01, 0.01),
         ("top_n_sigma", 1.5, 1.5),
-        ("mirostat", {"tau": 4}, Mirostat(tau=4)),
+        ("mirostat", {"tau": 4}, Mirostat(tau=4.0)),
         ("dry", {"multiplier": 0.8, "breakers": ["."]}, Dry(multiplier=0.8, breakers=(".",))),
         ("repetition_scope", "output", "output"),
         ("allowed_strings", ["a", "b"], ("a", "b")),

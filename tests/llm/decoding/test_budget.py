@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -228,3 +229,14 @@ def test_a_completion_is_made_of_tokens_that_the_grammar_takes() -> None:
             assert following.fewest() == MINIMA[name] - number - 1
         assert state.is_accepting
         assert tokens_of(VOCABULARY.mask_of([])) == []
+
+
+@pytest.mark.parametrize(
+    "source", ['start: "a" start | "b"', 'start: "a" start "c" | "b"', 'start: start "a" | "b"']
+)
+def test_endless_recursion_on_the_straight_way_is_given_up_in_time(source: str) -> None:
+    """The search once took "a" again and again, each time dearer, for minutes."""
+    began = time.process_time()
+    state = BudgetedState(compile_grammar(Lark(source=source), VOCABULARY), VOCABULARY, 20)
+    assert state.tokens_needed == 1
+    assert time.process_time() - began < 20

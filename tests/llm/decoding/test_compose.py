@@ -372,7 +372,7 @@ def test_adapters_of_another_model_are_refused() -> None:
     other = HeadAdapter(down=np.zeros((2, 8), np.float32), up=np.zeros((8, 2), np.float32))
     with pytest.raises(ValueError, match="hidden size of 8 and this model has 16"):
         ExpertGuidance(
-            expert=case.plus, anti_expert=other, weight=1, top_p=1, unembedding=case.unembedding
+            expert=case.plus, anti_expert=other, weight=1.0, top_p=1.0, unembedding=case.unembedding
         )
 
 
