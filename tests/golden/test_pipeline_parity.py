@@ -15,15 +15,14 @@ from llm.decoding.sampler import BatchSampler
 from llm.errors import ConstraintConflictError
 from llm.native.loader import load_library
 from llm.sampling_params import Dry, Mirostat, SamplingParams
+from tests.golden.philox_reference import gumbel, philox
 from tests.golden.pipeline_reference import (
     CANDIDATES,
     NothingLeftError,
     ReferenceRequest,
     ReferenceStep,
     Row,
-    gumbel,
     next_ceiling,
-    philox,
     step,
     stored,
 )
