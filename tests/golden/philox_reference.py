@@ -1,4 +1,4 @@
-"""Philox of plain integers, by its definition (Salmon et al., SC 2011), and the noise of a token."""
+"""Philox of plain integers by its definition (Salmon et al., SC 2011), and a token's noise."""
 
 import math
 from functools import cache
