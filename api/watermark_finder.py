@@ -1,4 +1,4 @@
-"""Looks for the mark in texts: schemes and keys are tried, and all that was tried is corrected for.
+"""Looks for the mark in texts: all keys are tried, and all that was tried is corrected for.
 
 Knows texts and the model's tokenizer; what a p-value is made of knows `llm/watermark/`.
 """
@@ -11,7 +11,7 @@ from functools import cached_property
 
 from api.reply_tokens import pieces_of, tokens_of
 from api.settings import SchemeName
-from api.watermark_schemes import scheme_named, schemes_served
+from api.watermark_schemes import scheme_named
 from llm.decoding.grammar_compiler import GrammarCompiler
 from llm.decoding.grammar_spec import JsonSchema
 from llm.decoding.vocabulary import Vocabulary
@@ -23,14 +23,15 @@ from llm.watermark.p_values import best_of
 from llm.watermark.scheme import Scheme
 
 ALPHA = 0.01  # a mark is called found from this p-value on
+MAX_WORK = 2_000_000  # tokens times keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """Replies in which a mark is looked for, in the order in which they were given.
 
-    `scheme` and `key` are those to try; None tries all that the service marks with. `schema` is
-    the one that a single reply was made under. `is_search` looks for a marked passage in a single
+    Without a `scheme` it is that of the settings, without a `key` all are tried. `schema` is the
+    one that a single reply was made under. `is_search` looks for a marked passage in a single
     longer text.
     """
 
@@ -67,7 +68,7 @@ class ReplyFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was found under the scheme and key that fit best; `log_p_value` is natural.
+    """What was found under the key that fits best; `log_p_value` is natural.
 
     It is corrected for all `num_tests` things that were tried.
     """
@@ -114,7 +115,7 @@ class MarkFinder:
         self._ring = ring
         self._tokenizer = tokenizer
         self._size = size
-        self._served = schemes_served(served)
+        self._served = served
         self._lock = threading.Lock()
 
     def find(self, question: Question) -> Finding:
@@ -125,22 +126,13 @@ class MarkFinder:
             UnknownWatermarkKeyError: there is no key of this name.
             ConstraintError: the schema cannot be compiled.
         """
-        names = self._served if question.scheme is None else (question.scheme,)
+        name = question.scheme or self._served
+        scheme = scheme_named(name, self._size)
         keys = self._ring.keys if question.key is None else (self._ring.named(question.key),)
         replies = [tokens_of(text, self._tokenizer) for text in self._texts(question)]
-        found: list[Finding] = []
-        refusal: UndecidableTextError | None = None
+        _check_work(sum(map(len, replies)), len(keys))
         # One key at a time, so that memory does not grow with the keys.
-        for name in names:
-            scheme = scheme_named(name, self._size)
-            for key in keys:
-                try:
-                    found.append(self._found(question, replies, name, scheme, key))
-                except UndecidableTextError as error:
-                    refusal = refusal or error
-        if not found:
-            raise refusal or UndecidableTextError("cannot tell, because nothing was tried")
-        return _best(found)
+        return _best([self._found(question, replies, name, scheme, key) for key in keys])
 
     def _texts(self, question: Question) -> list[str]:
         if question.schema is not None:  # white space around JSON is not part of it
@@ -207,6 +199,14 @@ class MarkFinder:
     @cached_property
     def _grammars(self) -> GrammarCompiler:
         return GrammarCompiler(Vocabulary(self._tokenizer, size=self._size))
+
+
+def _check_work(num_tokens: int, num_keys: int) -> None:
+    if num_tokens * num_keys > MAX_WORK:
+        raise UndecidableTextError(
+            f"cannot tell, because {num_tokens:,} tokens under {num_keys} keys are too many to try;"
+            " name the key, or give a part of the text"
+        )
 
 
 def _best(found: Sequence[Finding]) -> Finding:

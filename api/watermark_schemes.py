@@ -1,4 +1,4 @@
-"""Names of watermark schemes, and which of them a service uses. Knows no keys."""
+"""Names of watermark schemes, and what each of them is. Knows no keys."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,7 @@ from llm.watermark.unigram import Unigram
 
 SCHEME_NAMES: Final[Sequence[SchemeName]] = get_args(SchemeName)
 
-# These need a draw; where the best token is simply taken, they leave no mark.
 _OF_DRAWS: Final = ("gumbel", "synthid")
-_WITHOUT_DRAWS: Final[SchemeName] = "sbw"
 
 
 def scheme_named(name: SchemeName, vocabulary_size: int) -> Scheme:
@@ -35,11 +33,10 @@ def scheme_named(name: SchemeName, vocabulary_size: int) -> Scheme:
             return Unigram(vocabulary_size=vocabulary_size)
 
 
-def scheme_of_greedy(name: SchemeName) -> SchemeName:
-    """Return the scheme for answers that are not drawn, where draws are marked by `name`."""
-    return _WITHOUT_DRAWS if name in _OF_DRAWS else name
+def scheme_of_greedy(name: SchemeName) -> SchemeName | None:
+    """Return the scheme of answers that are not drawn, where drawn ones are marked by `name`.
 
-
-def schemes_served(name: SchemeName) -> tuple[SchemeName, ...]:
-    """Return all schemes that a service marks by whose setting is `name`."""
-    return tuple(dict.fromkeys((name, scheme_of_greedy(name))))
+    None leaves them unmarked: a mark that lies in the draw has no place there, and green lists,
+    which change what is said, were not asked for.
+    """
+    return None if name in _OF_DRAWS else name

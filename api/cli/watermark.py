@@ -81,7 +81,7 @@ def detect(
         ),
     ],
     scheme: Annotated[
-        str | None, typer.Option("--scheme", help="Only this one; default: those of the settings.")
+        str | None, typer.Option("--scheme", help="Default: that of the settings.")
     ] = None,
     key: Annotated[
         str | None, typer.Option("--key", metavar="NAME", help="Only this key; default: all.")

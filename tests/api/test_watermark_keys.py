@@ -13,7 +13,7 @@ from api.errors import ConfigurationError
 from api.settings import Settings, load_settings
 from api.tokenizer_file import load_tokenizer
 from api.watermark_keys import key_file, open_ring
-from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy, schemes_served
+from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy
 from llm.checkpoint import load_decoder
 from llm.decoding.grammar_spec import JsonSchema
 from llm.errors import CheckpointError, WatermarkKeysError
@@ -130,8 +130,10 @@ def test_all_schemes_have_sub_keys_of_their_own() -> None:
     labels = {name: scheme_named(name, SIZE).label for name in SCHEME_NAMES}
     assert len({*labels.values()}) == len(labels) - 1  # hard and soft lists are the same lists
     assert labels["kgw"] == labels["kgw-hard"]
-    assert schemes_served("gumbel") == ("gumbel", "sbw")
-    assert schemes_served("unigram") == ("unigram",)
+
+
+def test_only_lists_that_were_asked_for_mark_what_is_not_drawn() -> None:
+    assert scheme_of_greedy("gumbel") is scheme_of_greedy("synthid") is None
     assert scheme_of_greedy("kgw") == "kgw"
 
 

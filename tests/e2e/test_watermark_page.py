@@ -155,7 +155,10 @@ def test_the_page_asks_for_the_key(page: Page, model: TokenizerOfModel) -> None:
 
 def test_the_chat_page_and_this_one_lead_to_each_other(page: Page) -> None:
     page.get_by_test_id("home-link").click()
+    expect(page.locator("html[data-ready]")).to_be_attached()
     page.get_by_test_id("watermark-link").click()
+    expect(page).to_have_url(re.compile("/watermark$"))
+    expect(page.locator("html[data-ready]")).to_be_attached()
     expect(page.get_by_test_id("detect-text")).to_be_visible()
     page.get_by_test_id("theme-toggle").click()
     expect(page.locator("html[data-theme=dark]")).to_be_attached()
