@@ -27,8 +27,11 @@ def is_public(address: str) -> bool:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(found, ipaddress.IPv6Address) and (inner := _carried(found)) is not None:
-        return is_public(str(inner))
+    if isinstance(found, ipaddress.IPv6Address):
+        if (inner := _carried(found)) is not None:
+            return is_public(str(inner))
+        if found.is_site_local:  # given up long ago, and still "global" to Python
+            return False
     return found.is_global and not (found.is_multicast or found.is_reserved)
 
 
