@@ -4,7 +4,8 @@ Null: p-values of human text (WikiText-2, user turns of SGD) and of repetitive t
 keys; the Kolmogorov-Smirnov test against uniform, and the shares at 1 % and 0.1 % with their Wilson
 intervals. Power: the share of simulated replies that is found at 1 % false positives, by entropy
 per token and length, beside what was predicted (`baseline`). Attacks: the same after edits. Cost:
-microseconds of a mark for 300 candidates.
+microseconds of a mark for 300 candidates. Then the same on what the default model really says; see
+`benchmarks/watermark_generations.py`.
 
     python -m benchmarks.watermark [--data FOLDER] [--quick] [--json FILE] [--seed N]
 """
@@ -22,9 +23,16 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy import stats
 
+from api.bootstrap import build_engine
 from api.settings import load_settings
 from benchmarks.report import REPOSITORY, Figure, share, wilson, write
 from benchmarks.watermark_attacks import attacks
+from benchmarks.watermark_generations import (
+    beginnings,
+    json_figures,
+    price_figures,
+    real_power_figures,
+)
 from benchmarks.watermark_simulation import VOCABULARY, Simulation, step_probs
 from llm.decoding.phases import Survivors
 from llm.gguf import GGUFFile
@@ -34,7 +42,7 @@ from llm.tokenizer import tokenizer_from_gguf
 from llm.watermark.contexts import Seeding
 from llm.watermark.detector import Detector, Text
 from llm.watermark.gumbel import Gumbel
-from llm.watermark.keys import WatermarkKey
+from llm.watermark.keys import KeyRing, WatermarkKey, generate
 from llm.watermark.kgw import GreenLists
 from llm.watermark.power import PowerMeter
 from llm.watermark.prf import sub_key
@@ -260,6 +268,18 @@ def _shown(rows: list[Figure]) -> list[Figure]:
     return rows
 
 
+def _generated(weights: Path, text: str, *, is_quick: bool) -> list[Figure]:
+    ring = KeyRing((generate("benchmark"),))
+    engine = build_engine(load_settings(), weights, ring)
+    marker = engine.marker
+    assert marker is not None
+    prompts = beginnings(text, engine.model.tokenizer.encode, 16 if is_quick else 400)
+    names = ("gumbel",) if is_quick else ("gumbel", "synthid", "sbw", "kgw", "unigram")
+    rows = real_power_figures(engine, marker, prompts, names)
+    rows += price_figures(engine, prompts[:200], names, rounds=2 if is_quick else 7)
+    return rows + json_figures(engine, marker, 8 if is_quick else 200)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write the JSON form where asked; 1 when a target is missed."""
     parser = argparse.ArgumentParser(
@@ -287,6 +307,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     foreign = np.concatenate(texts["WikiText-2"])[: 4 * ATTACKED_TOKENS]
     rows += _shown(attack_figures(foreign, 10 if options.quick else 200, options.seed))
     rows += _shown(cost_figures())
+    text = (options.data / "wikitext2" / "valid.txt").read_text(encoding="utf-8")
+    rows += _shown(_generated(path, text, is_quick=options.quick))
     if options.json is not None:
         write(options.json, rows, threads=1, seed=options.seed)
     missed = [row for row in rows if row.met is False]

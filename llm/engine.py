@@ -62,6 +62,7 @@ class Engine:
         self.model = model
         self.limits = limits or EngineLimits()
         self.statistics = EngineStatistics()
+        self.marker = marker
         self.controls = ControlBuilder(
             lambda: Vocabulary(model.tokenizer, size=model.size),
             model.tokenizer.encode,
@@ -85,7 +86,7 @@ class Engine:
             max_waiting=self.limits.max_waiting,
             clock=clock,
         )
-        self._numbers = itertools.count()
+        self._next_number = itertools.count().__next__
         self._facts = EngineFacts(
             tokens=self._tokens,
             fingerprint=model.compute.fingerprint,
@@ -146,9 +147,6 @@ class Engine:
             raise
         self._enter(request)
         return request
-
-    def _next_number(self) -> int:
-        return next(self._numbers)
 
     def _enter(self, request: Request) -> None:
         self._requests[request.sequence.number] = request
