@@ -17,8 +17,9 @@ from api.foreground import Foreground
 from api.readiness import Readiness
 from api.schema_version import upgrade
 from api.settings import Settings, unworkable_settings
+from api.watermark_finder import MarkFinder
 from api.watermark_keys import open_ring
-from api.watermark_schemes import SCHEME_NAMES, scheme_named
+from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy
 from dialog.agent import DialogAgent
 from dialog.session import SQLSessionStore
 from index.database import open_database
@@ -88,7 +89,8 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         threads = set_threads(settings.threads)
     models = ModelStore(settings.home)
     report("loading the models", 0)
-    core = build_engine(settings, models.path(settings.chat_model), open_ring(settings))
+    ring = open_ring(settings)
+    core = build_engine(settings, models.path(settings.chat_model), ring)
     core.controls.warm_up()
     engine = AsyncEngine(core)
     report("loading the models", 1)
@@ -121,6 +123,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         readiness=Readiness(),
         engine=engine,
         decoder_runs_as=core.model.compute.reason,
+        mark_finder=_mark_finder(settings, ring, core.model),
         on_close=(engine.close, database.dispose),
     )
 
@@ -145,7 +148,14 @@ def _marker(settings: Settings, ring: KeyRing | None, size: int) -> Marker | Non
         return None
     schemes: dict[str, Scheme] = {name: scheme_named(name, size) for name in SCHEME_NAMES}
     # A greedy answer is left alone: only weights could mark it, and they would change what it says.
-    return Marker(ring, schemes, sampled=settings.watermark_scheme, greedy=None)
+    sampled = settings.watermark_scheme
+    return Marker(ring, schemes, sampled=sampled, greedy=scheme_of_greedy(sampled))
+
+
+def _mark_finder(settings: Settings, ring: KeyRing | None, model: ServedModel) -> MarkFinder | None:
+    if ring is None:
+        return None
+    return MarkFinder(ring, model.tokenizer, size=model.size, served=settings.watermark_scheme)
 
 
 def _engine_of(settings: Settings, decoder: Decoder, ring: KeyRing | None) -> Engine:

@@ -7,6 +7,7 @@ collection.
 
 from collections.abc import Mapping
 
+from api.access import Caller
 from api.chat_request import ChatCompletionRequest
 from api.error_table import RequestError
 from dialog.controlled_answer import check_has_evidence, is_controlled
@@ -42,6 +43,25 @@ def params_at_fault(body: ChatCompletionRequest) -> Mapping[type[Exception], str
     if (pair := _pair_param(body)) is not None:
         params[RefusedPairError] = pair
     return params
+
+
+def check_may_choose_mark(body: ChatCompletionRequest, caller: Caller) -> None:
+    """Refuse any mark but that of the service to whoever is no admin.
+
+    Raises:
+        RequestError: 403.
+    """
+    mark = body.extension.mark
+    if mark in (None, "auto") or caller.is_admin:
+        return
+    raise RequestError(
+        403,
+        f"causerie.mark {mark!r} needs the admin key: answers could otherwise not be relied on to"
+        " carry the mark; leave it out, or send 'auto'",
+        param="causerie.mark",
+        type_="permission_error",
+        code="admin_key_required",
+    )
 
 
 def _pair_param(body: ChatCompletionRequest) -> str | None:

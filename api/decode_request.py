@@ -11,6 +11,7 @@ from pydantic import Field
 
 from api.error_table import caller_mistakes
 from api.request_model import Content, RequestModel
+from api.settings import SchemeName
 from llm.decoding.spec import (
     MAX_STEERS,
     Contrast,
@@ -116,6 +117,7 @@ class DecodeExtension(RequestModel):
     context_faithfulness: float | None = None
     speculation: SpeculationModel | None = None
     search: SearchModel | None = None
+    mark: Literal["auto", "off", SchemeName] | None = None
 
     def to_spec(self, *, prediction: PredictionModel | None, num_choices: int | None) -> DecodeSpec:
         """Return what is asked of the decoder, without a grammar.
@@ -140,6 +142,8 @@ class DecodeExtension(RequestModel):
         if self.search is not None:
             with _mistakes("search"):
                 given["search"] = Search(**_sent(self.search))
+        if self.mark is not None:
+            given["mark"] = self.mark
         given["speculation"] = self._speculation(prediction)
         with caller_mistakes("n"):
             return DecodeSpec(**given, num_choices=1 if num_choices is None else num_choices)

@@ -13,7 +13,11 @@ from api.admission import Admission
 from api.application import Application, TurnPart
 from api.chat_answer import AnswerWriter, Json
 from api.chat_request import ChatCompletionRequest
-from api.control_errors import check_against_collection, params_at_fault
+from api.control_errors import (
+    check_against_collection,
+    check_may_choose_mark,
+    params_at_fault,
+)
 from api.dependencies import AdmissionDep, ApplicationDep, CallerDep
 from api.error_table import RequestError, params_named, stopping, to_request_error
 from api.routes.models import unknown_model
@@ -56,6 +60,7 @@ async def create_chat_completion(
     """Answer a chat, whole or as a stream."""
     if body.model != application.chat_model.name:
         raise unknown_model(body.model, [application.chat_model.name])
+    check_may_choose_mark(body, caller)
     turn = body.to_turn_request(owner=caller.sees, max_tokens=application.settings.max_tokens)
     params = params_at_fault(body)
     with params_named(params):
