@@ -19,7 +19,7 @@ def read_tool(function: Callable[..., object], **declared: Any) -> Tool:
     return Tool.from_function(function, effect=Effect.READ, **declared)
 
 
-def call(name: str, id: str = "call_1", **arguments: object) -> ToolCall:  # noqa: A002
+def call(name: str, /, id: str = "call_1", **arguments: object) -> ToolCall:  # noqa: A002
     return ToolCall(id=id, name=name, arguments=json.dumps(arguments))
 
 

@@ -1,0 +1,70 @@
+from typing import Any
+
+import pytest
+
+from tools.base import Effect, Tool, tool
+from tools.errors import (
+    DuplicateToolError,
+    ToolDeclarationError,
+    UnknownToolError,
+)
+from tools.registry import ToolRegistry
+
+
+def f(a: int) -> int:
+    return a
+
+
+@pytest.mark.parametrize(
+    ("declared", "word"),
+    [
+        ({"name": "has space"}, "name is 1 to 64"),
+        ({"timeout_s": 0}, "timeout_s"),
+        ({"timeout_s": float("nan")}, "timeout_s"),
+        ({"retries": 9}, "retries"),
+        ({"retries": 1}, "idempotent_by"),
+        ({"idempotent_by": ("b",)}, "no argument 'b'"),
+        ({"sensitive": frozenset({"b"})}, "no argument 'b'"),
+        ({"effect": "read"}, "effect must be"),
+        ({"max_result_bytes": 0}, "max_result_bytes"),
+    ],
+)
+def test_a_tool_that_is_declared_wrongly_is_refused(declared: dict[str, Any], word: str) -> None:
+    with pytest.raises(ToolDeclarationError, match=word):
+        Tool.from_function(f, **declared)
+
+
+def test_an_undeclared_effect_counts_as_write_and_a_write_always_asks() -> None:
+    assert Tool.from_function(f).effect is Effect.WRITE
+    assert Tool.from_function(f).asks == "always"
+    assert Tool.from_function(f, effect=Effect.READ).asks == "never"
+    with pytest.raises(ToolDeclarationError, match="must ask"):
+        tool(effect="write", confirm="never")(f)
+    assert tool()(f)(3) == 3
+
+
+def test_a_registry_is_an_explicit_list_of_different_names() -> None:
+    first = Tool.from_function(f, name="book_table", effect=Effect.READ)
+    registry = ToolRegistry([first, Tool.from_function(f, name="find_hotel")])
+    assert [spec.name for spec in registry.specs] == ["book_table", "find_hotel"]
+    assert registry.tool("book_table") is first
+    assert "book_table" in registry
+    assert [t.name for t in registry.only(["find_hotel"])] == ["find_hotel"]
+    with pytest.raises(UnknownToolError, match="did you mean 'book_table'"):
+        registry.tool("book_tabel")
+    with pytest.raises(UnknownToolError, match=r"there are \['book_table', 'find_hotel'\]"):
+        registry.tool("x" * 10_000)
+    with pytest.raises(DuplicateToolError, match="book_table"):
+        ToolRegistry([first, first])
+
+
+def test_the_fingerprint_changes_with_whatever_a_model_is_told_and_with_effects() -> None:
+    prints = {
+        ToolRegistry(
+            [Tool.from_function(f, name=name, description=text, effect=effect)]
+        ).fingerprint
+        for name in ("a", "b")
+        for text in ("one", "two")
+        for effect in Effect
+    }
+    assert len(prints) == 8
