@@ -97,7 +97,7 @@ class AuditSink(Protocol):
         ...
 
     def recorded(self, key: str) -> ToolResult | None:
-        """Return the result of the deed of this idempotency key, if it was done."""
+        """Return the result of the deed of this idempotency key, or that it is in doubt."""
         ...
 
 
@@ -128,18 +128,32 @@ class AuditLog:
         self._insert(entry, result=result)
 
     def recorded(self, key: str) -> ToolResult | None:
-        """Return the result of the deed of this idempotency key, if it was done."""
+        """Return the result of the deed of this idempotency key, or that it is in doubt.
+
+        In doubt: it was begun and no end is written down, or an end that left it open.
+        """
+        was_done = tool_calls.c.kind == ResultKind.OK
+        was_begun = tool_calls.c.is_in_doubt | tool_calls.c.kind.is_(None)
         with _Guard(), reading(self._database) as connection:
             row = connection.execute(
-                select(tool_calls.c.call_id, tool_calls.c.content, tool_calls.c.seconds)
-                .where(tool_calls.c.idempotency_key == key, tool_calls.c.kind == ResultKind.OK)
-                .order_by(tool_calls.c.id.desc())
+                select(tool_calls.c.kind, tool_calls.c.content, tool_calls.c.seconds)
+                .where(tool_calls.c.idempotency_key == key, was_done | was_begun)
+                .order_by(was_done.desc(), tool_calls.c.id.desc())
                 .limit(1)
             ).one_or_none()
         if row is None or not key:
             return None
+        if row.kind != ResultKind.OK:
+            return ToolResult(
+                call_id="",
+                content="it was begun before; whether it was done is not known: tell the user",
+                is_error=True,
+                kind=ResultKind.FAILED,
+                is_in_doubt=True,
+                is_replayed=True,
+            )
         return ToolResult(
-            call_id=row.call_id, content=row.content or "", seconds=row.seconds, is_replayed=True
+            call_id="", content=row.content or "", seconds=row.seconds, is_replayed=True
         )
 
     def entries(

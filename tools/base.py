@@ -47,11 +47,13 @@ class Tool:
 
     An effect that nobody declared counts as WRITE, and a WRITE asks before it does anything unless
     `confirm` says less; one that reads may ask too, as what it sends may tell strangers something.
-    `timeout_s` is for all attempts together;
-    `retries` further ones follow a `RetryableError`. `idempotent_by` names the arguments that make
-    two calls the same deed (empty: all of them): the executor then does it once, gives the same
-    key to each attempt, and answers the same call again with the result on record; None means that
-    a second call is a second deed. `sensitive` arguments are never written to the audit log.
+    `timeout_s` is for all attempts together; `retries` further ones follow a `RetryableError`.
+
+    `idempotent_by` names the arguments that make two calls the same deed (empty: all of them). The
+    same call is then answered with the result on record, and all attempts have the same key. One in
+    doubt (begun, no end known) is tried again only if the function takes a `CallContext`, whose key
+    it hands on to whatever does the deed. None means that a second call is a second deed.
+    `sensitive` arguments are never written to the audit log.
     """
 
     name: str

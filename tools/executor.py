@@ -199,21 +199,21 @@ class ToolExecutor:
             return self._refuse(call, tool, arguments, mandate, why, begun)
         is_left = False
         try:
-            if key and (before := self.audit.recorded(key)) is not None:
+            before = self.audit.recorded(key) if key else None
+            if before is not None and not (before.is_error and _passes_key_on(tool)):
                 return replace(before, call_id=call.id)
             refusal = self._closed(cancel) or self.gate.confirmed(tool, arguments, mandate)
             if refusal:
                 return self._refuse(call, tool, arguments, mandate, refusal, begun)
             entry = entry_of(call.id, tool, arguments, mandate.caller, key)
             run = self._begin(call, tool, arguments, entry, cancel, begun)
-            result = self._attempts(run)
-            is_left = result.kind in (ResultKind.TIMEOUT, ResultKind.CANCELLED)
+            result, is_left = self._attempts(run)
+            self._note_end(run, result)
+            run.noted.set()
+            return result
         finally:
-            if not is_left:
+            if not is_left:  # only now: who comes next must find the result written down
                 self._release(key)
-        self._note_end(run, result)
-        run.noted.set()
-        return result
 
     def _begin(
         self,
@@ -240,21 +240,23 @@ class ToolExecutor:
             begun=begun,
         )
 
-    def _attempts(self, run: _Run) -> ToolResult:
+    def _attempts(self, run: _Run) -> tuple[ToolResult, bool]:
+        """Return the result, and whether a run was left behind that may still end."""
         wait_s = self.backoff_s
         for i in range(run.tool.retries + 1):
             attempt = Attempt(run.tool, run.arguments, run.context, self._late(run))
             outcome = attempt.wait(run.cancel)
             if not isinstance(outcome, Outcome):
-                return self._left(run, ResultKind(outcome))
+                return self._left(run, ResultKind(outcome)), True
             is_last = i == run.tool.retries or run.context.remaining_s() <= wait_s
             if not isinstance(outcome.error, RetryableError) or is_last:
-                return _result(run, outcome)
+                return _result(run, outcome), False
             _wait(run, wait_s)
             wait_s *= 2
             if run.cancel.is_set():
                 break
-        return _failure(run.call, ResultKind.CANCELLED, "given up between two attempts", run.begun)
+        why = "given up between two attempts"
+        return _failure(run.call, ResultKind.CANCELLED, why, run.begun), False
 
     def _left(self, run: _Run, kind: ResultKind) -> ToolResult:
         with self._lock:
@@ -300,6 +302,11 @@ class ToolExecutor:
     def _release(self, key: str) -> None:
         with self._lock:
             self._keys.discard(key)
+
+
+def _passes_key_on(tool: Tool) -> bool:
+    """Tell whether a deed in doubt may be tried again: what does it is told that it is the same."""
+    return tool.signature is not None and bool(tool.signature.context)
 
 
 def _wait(run: _Run, seconds: float) -> None:

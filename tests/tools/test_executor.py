@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from llm.chat import ToolCall
 from tests.tools.calling import ANN, call, executor, read_tool, said
-from tools.audit import AuditLog
+from tools.audit import AuditLog, entry_of
 from tools.base import tool
 from tools.call_context import CallContext, Caller
 from tools.errors import (
@@ -17,6 +17,7 @@ from tools.errors import (
     NotFoundError,
     RetryableError,
 )
+from tools.executor import idempotency_key
 from tools.mandate import Mandate
 from tools.result import Remedy, ResultKind
 
@@ -268,6 +269,79 @@ def test_the_same_deed_is_done_once_and_its_result_repeated(database: Engine) ->
     other = Mandate(caller=Caller(user="eve", conversation="c2"), provenance=mandate.provenance)
     executor(AuditLog(database), book).run(call("book", guest="Bob"), other)
     assert done == ["Bob", "Bob"]
+
+
+def test_a_deed_in_doubt_is_not_done_again_unless_its_key_is_handed_on(database: Engine) -> None:
+    done = []
+
+    def pay(amount: int) -> str:
+        done.append(amount)
+        raise KeyError("the connection broke")
+
+    def pay_by_key(amount: int, context: CallContext) -> str:
+        return f"paid {amount} once for {context.idempotency_key[:1]}…"
+
+    declare = tool(name="pay", idempotent_by=(), confirm="ungrounded")
+    mandate = said("pay 5")
+    first = executor(AuditLog(database), declare(pay)).run(call("pay", amount=5), mandate)
+    again = executor(AuditLog(database), declare(pay)).run(call("pay", amount=5), mandate)
+    assert (first.kind, first.is_in_doubt) == (ResultKind.BUG, True)
+    assert (again.is_error, again.is_in_doubt, again.is_replayed) == (True, True, True)
+    assert done == [5]
+    keyed = executor(AuditLog(database), declare(pay_by_key))
+    assert keyed.run(call("pay", amount=5), mandate).content.startswith("paid 5")
+
+
+def test_a_deed_whose_end_was_never_written_down_is_in_doubt(audit: AuditLog) -> None:
+    done: list[int] = []
+
+    @tool(idempotent_by=(), confirm="ungrounded")
+    def deed() -> None:
+        done.append(1)
+
+    key = idempotency_key(deed, {}, ANN)
+    audit.started(entry_of("1", deed, {}, ANN, key))  # and then the program died
+    result = executor(audit, deed).run(call("deed"), said(""))
+    assert (result.is_in_doubt, done) == (True, [])
+
+
+def test_a_call_given_up_between_two_attempts_can_be_made_again(audit: AuditLog) -> None:
+    cancel = threading.Event()
+
+    @tool(retries=2, idempotent_by=(), confirm="ungrounded")
+    def deed() -> str:
+        if not cancel.is_set():
+            cancel.set()
+            time.sleep(0.001)
+            raise RetryableError("not yet")
+        return "done"
+
+    runner = executor(audit, deed, backoff_s=0.2)
+    first = runner.run(call("deed"), said(""), cancel=cancel)
+    assert first.kind is ResultKind.CANCELLED
+    assert runner.run(call("deed"), said("")).content == "done" or first.is_in_doubt
+
+
+def test_the_same_deed_asked_for_many_times_at_once_is_done_once(audit: AuditLog) -> None:
+    done: list[int] = []
+
+    @tool(idempotent_by=(), confirm="ungrounded")
+    def deed() -> str:
+        done.append(1)
+        return "done"
+
+    runner, results = executor(audit, deed), []
+    threads = [
+        threading.Thread(target=lambda: results.append(runner.run(call("deed"), said(""))))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert done == [1]
+    assert {r.kind for r in results} <= {ResultKind.OK, ResultKind.UNAVAILABLE}
+    assert len(results) == 8
 
 
 def test_without_a_key_a_second_call_is_a_second_deed(audit: AuditLog) -> None:
