@@ -1,13 +1,14 @@
 """The audit log: which tool was called, by whom, with what, and how it ended.
 
-A call is written down before it is made and again when it ends; a row without an end is a deed in
-doubt. Sensitive arguments are never written, and of arguments that were refused only those that
-the tool has. Knows how to store calls and not when to make them.
+A call that writes is written down before it is made and again when it ends, one that reads when it
+ends; a row without an end is a deed in doubt. Sensitive arguments are never written, and of
+arguments that were refused only those that the tool has. Knows how to store calls and not when to
+make them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import (
@@ -92,8 +93,8 @@ class AuditSink(Protocol):
         """Write down how it ended; the last word counts."""
         ...
 
-    def refused(self, entry: AuditEntry, result: ToolResult) -> None:
-        """Write down a call that was not made."""
+    def noted(self, entry: AuditEntry, result: ToolResult) -> None:
+        """Write down a call together with its end: one refused, or one that only read."""
         ...
 
     def recorded(self, key: str) -> ToolResult | None:
@@ -123,8 +124,8 @@ class AuditLog:
                 .values(content=None)
             )
 
-    def refused(self, entry: AuditEntry, result: ToolResult) -> None:
-        """Write down a call that was not made."""
+    def noted(self, entry: AuditEntry, result: ToolResult) -> None:
+        """Write down a call together with its end: one refused, or one that only read."""
         self._insert(entry, result=result)
 
     def recorded(self, key: str) -> ToolResult | None:
@@ -187,7 +188,9 @@ class AuditLog:
             "started_at": datetime.now(UTC),
         }
         if result is not None:
-            values |= _end(replace(result, content=""))
+            kept = result if entry.idempotency_key else replace(result, content="")
+            values |= _end(kept)
+            values["started_at"] = values["finished_at"] - timedelta(seconds=result.seconds)
         with _Guard(), writing(self._database) as connection:
             found = connection.execute(insert(tool_calls).values(**values))
         key = found.inserted_primary_key

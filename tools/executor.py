@@ -65,8 +65,8 @@ class _Run:
     call: ToolCall
     tool: Tool
     arguments: Mapping[str, Any]
-    key: str
-    row: int
+    entry: AuditEntry
+    row: int  # 0: one that only reads is written down when it has ended
     context: CallContext
     cancel: threading.Event
     begun: float
@@ -157,8 +157,9 @@ class ToolExecutor:
         try:
             return self._admitted(call, tool, arguments, mandate, LinkedEvent(cancel), begun)
         except AuditError as error:
+            # A deed is not done, and what was read is not shown, without a word in the log.
             _log.exception("a call of %s was not made", tool.name)
-            return _failure(call, ResultKind.UNAVAILABLE, f"not made: {error}", begun)
+            return _failure(call, ResultKind.UNAVAILABLE, str(error), begun)
 
     def _is_reading(self, call: ToolCall) -> bool:
         return call.name in self.registry and self.registry.tool(call.name).effect is Effect.READ
@@ -177,7 +178,7 @@ class ToolExecutor:
             _failure(call, refusal.kind, refusal.reason, begun), confirmation=refusal.confirmation
         )
         try:
-            self.audit.refused(entry_of(call.id, tool, arguments, mandate.caller), result)
+            self.audit.noted(entry_of(call.id, tool, arguments, mandate.caller), result)
         except AuditError:  # nothing was done, so that nothing is lost but this note
             _log.exception("a refused call of %s was not written down", tool.name)
         return result
@@ -228,8 +229,8 @@ class ToolExecutor:
             call=call,
             tool=tool,
             arguments=arguments,
-            key=entry.idempotency_key,
-            row=self.audit.started(entry),
+            entry=entry,
+            row=self.audit.started(entry) if tool.effect is Effect.WRITE else 0,
             context=CallContext(
                 caller=entry.caller,
                 deadline=time.monotonic() + tool.timeout_s,
@@ -271,13 +272,17 @@ class ToolExecutor:
                 self._num_left -= 1
             run.noted.wait(_NOTE_S)  # the log's last word must be the late one
             try:
-                self._note_end(run, _result(run, outcome))
+                if run.row:
+                    self._note_end(run, _result(run, outcome))
             finally:
-                self._release(run.key)
+                self._release(run.entry.idempotency_key)
 
         return note
 
     def _note_end(self, run: _Run, result: ToolResult) -> None:
+        if not run.row:
+            self.audit.noted(run.entry, result)
+            return
         try:
             self.audit.finished(run.row, result)
         except AuditError:  # the row stays without an end, which says that the deed is in doubt

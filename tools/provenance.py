@@ -86,14 +86,11 @@ class Provenance:
     """
 
     def __init__(self, sources: Iterable[Source], *, today: date | None = None) -> None:
-        texts: dict[Origin, list[str]] = {}
+        self._texts: dict[Origin, list[str]] = {}
         for source in sources:
-            texts.setdefault(source.origin, []).append(source.text)
-        # Together, since a day and its hour may be said one after the other.
-        self._said = {
-            origin: SaidValues.of(_BETWEEN.join(parts), today=today)
-            for origin, parts in texts.items()
-        }
+            self._texts.setdefault(source.origin, []).append(source.text)
+        self._today = today
+        self._said: dict[Origin, SaidValues] = {}  # read when first asked for: most calls never ask
 
     def trace(
         self, arguments: Mapping[str, Any], schema: Mapping[str, Any]
@@ -128,7 +125,13 @@ class Provenance:
         return Origin.MODEL
 
     def _is_said(self, value: Any, origin: Origin) -> bool:
-        return origin in self._said and self._said[origin].says(value)
+        if origin not in self._texts:
+            return False
+        if origin not in self._said:
+            # Together, since a day and its hour may be said one after the other.
+            whole = _BETWEEN.join(self._texts[origin])
+            self._said[origin] = SaidValues.of(whole, today=self._today)
+        return self._said[origin].says(value)
 
 
 def reasons(origins: Iterable[ArgumentOrigin]) -> tuple[str, ...]:

@@ -66,8 +66,10 @@ _TIME = re.compile(r"\b(\d{1,2})(?:[:.h](\d{2}))?(?::(\d{2}))?\s?([ap]\.?m\b)?")
 
 def normalised(text: str) -> str:
     """Return the text without what does not count: case, width, invisible signs, spaces."""
-    shown = unicodedata.normalize("NFKC", text)
-    shown = "".join(char for char in shown if unicodedata.category(char) != "Cf")
+    shown = text
+    if not text.isascii():
+        shown = unicodedata.normalize("NFKC", text)
+        shown = "".join(char for char in shown if unicodedata.category(char) != "Cf")
     return _SPACES.sub(" ", shown.casefold().replace("\u2212", "-").replace("\u2019", "'")).strip()
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 from tests.tools.calling import ANN, agreed, call, executor, noter, read_tool, said
 from tools.argument_types import Range
 from tools.audit import REDACTED, AuditEntry, AuditLog, metadata
-from tools.base import Effect, Tool, tool
+from tools.base import tool
 from tools.mandate import Mandate
 from tools.result import ResultKind
 
@@ -37,23 +37,31 @@ def test_calls_are_written_down_without_sensitive_arguments(audit: AuditLog) -> 
     assert entries[1].started_at <= entries[1].finished_at
 
 
-def test_a_call_is_written_down_before_it_is_made(audit: AuditLog) -> None:
+def test_a_deed_is_written_down_before_it_is_done(audit: AuditLog) -> None:
     seen: list[AuditEntry] = []
 
+    @tool(confirm="ungrounded")
     def look() -> None:
         seen.extend(audit.entries())
 
-    executor(audit, read_tool(look)).run(call("look"), Mandate(caller=ANN))
+    executor(audit, look).run(call("look"), Mandate(caller=ANN))
     assert [(entry.kind, entry.finished_at) for entry in seen] == [(None, None)]
+    assert [entry.kind for entry in audit.entries()] == [ResultKind.OK]
 
 
-def test_a_call_that_cannot_be_written_down_is_not_made(database: Engine) -> None:
+def test_without_a_log_no_deed_is_done_and_nothing_that_was_read_is_shown(
+    database: Engine,
+) -> None:
     made: list[int] = []
     metadata.drop_all(database)
-    note = Tool.from_function(noter(made), effect=Effect.READ)
-    result = executor(AuditLog(database), note).run(call("note"), Mandate())
-    assert (result.kind, made) == (ResultKind.UNAVAILABLE, [])
-    assert "SELECT" not in result.content
+    deed = tool(name="deed", confirm="ungrounded")(noter(made))
+    runner = executor(AuditLog(database), deed, read_tool(add))
+    for asked in (call("deed"), call("add", a=41)):
+        result = runner.run(asked, Mandate())
+        assert result.kind is ResultKind.UNAVAILABLE
+        assert "42" not in result.content
+        assert "SELECT" not in result.content
+    assert made == []
 
 
 def test_old_calls_can_be_forgotten(audit: AuditLog) -> None:
