@@ -1,5 +1,7 @@
 """Where the watermark keys of a service are, and how they come into being."""
 
+import os
+import secrets
 from pathlib import Path
 
 from api.errors import ConfigurationError
@@ -45,16 +47,21 @@ def new_key_file(settings: Settings, name: str) -> KeyRing:
     """
     path = key_file(settings)
     ring = KeyRing((generate(name),))
-    if path.exists():
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_keys(beside, ring)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        os.link(beside, path)  # fails where a file is, also one of a server that starts right now
+    except FileExistsError:
         raise ConfigurationError(
             f"{path} is there already, and without its keys what they marked cannot be detected;"
             " add a key with 'python -m api watermark rotate'"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_keys(path, ring)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+        ) from None
+    finally:
+        beside.unlink(missing_ok=True)
     return ring
 
 

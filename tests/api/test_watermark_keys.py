@@ -12,7 +12,7 @@ import pytest
 from api.errors import ConfigurationError
 from api.settings import Settings, load_settings
 from api.tokenizer_file import load_tokenizer
-from api.watermark_keys import key_file, open_ring
+from api.watermark_keys import key_file, new_key_file, open_ring
 from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy
 from llm.checkpoint import load_decoder
 from llm.decoding.grammar_spec import JsonSchema
@@ -118,6 +118,8 @@ def test_a_place_that_cannot_be_written_is_told(
     monkeypatch.setenv("CAUSERIE_WATERMARK_KEY_FILE", of(tmp_path / "file", "") + "/keys.json")
     with pytest.raises(ConfigurationError, match="CAUSERIE_WATERMARK_KEY_FILE"):
         open_ring(load_settings())
+    with pytest.raises(ConfigurationError, match="CAUSERIE_WATERMARK_KEY_FILE"):
+        new_key_file(load_settings(), "key-1")
 
 
 def test_an_unknown_scheme_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +149,8 @@ def test_keygen_makes_a_key_and_overwrites_none(
     captured = capsys.readouterr()
     assert "rotate" in captured.err
     assert read_keys(path) == ring
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing is left beside
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert ring.current.id in captured.out
     assert ring.current.secret.hex() not in captured.out + captured.err
 
