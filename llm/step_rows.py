@@ -89,7 +89,7 @@ def _rows(chunks: Sequence[Chunk], outputs: Sequence[StepOutput]) -> StepRows:
     )
 
 
-def _joined(parts: Sequence[Float32[np.ndarray, "p x"]]) -> Float32[np.ndarray, "p x"]:
+def _joined(parts: Sequence[Float32[np.ndarray, "_ x"]]) -> Float32[np.ndarray, "_ x"]:
     if len(parts) == 1:
         return parts[0]
     filled = [part for part in parts if part.size] or list(parts)

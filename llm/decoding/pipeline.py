@@ -185,9 +185,8 @@ class Pipeline:
                 logprobs[i] = told
         for i, row in enumerate(rows):
             if row.is_marked and i not in errors:
-                self._alone.bear_witness(
-                    row, row.logits if row.logits is not None else z[i], tokens[i]
-                )
+                seen = z[i] if row.logits is None else row.logits
+                self._alone.bear_witness(row, seen, int(tokens[i]))
         for i, error in errors.items():
             tokens[i] = DAMAGED if isinstance(error, EngineFailureError) else CONFLICT
         return PipelineResult(token_ids=tokens, errors=errors, logprobs=logprobs)

@@ -90,9 +90,9 @@ def read_prefixes(
 
 def _observed(
     passages: Sequence[Passage],
-    states: Sequence[Float32[np.ndarray, "t c"]],
-    labels: Bool[np.ndarray, " p"],
-    held_out: Bool[np.ndarray, " p"],
+    states: Sequence[Float32[np.ndarray, "_ c"]],
+    labels: Bool[np.ndarray, " q"],
+    held_out: Bool[np.ndarray, " q"],
 ) -> Prefixes:
     counts = np.array([len(passage.text) for passage in passages])
     lengths = np.concatenate([np.arange(1, n + 1) for n in counts.tolist()])

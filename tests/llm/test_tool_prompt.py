@@ -174,6 +174,7 @@ def test_ids_are_equal_for_equal_answers_and_differ_otherwise() -> None:
     assert all(id_.startswith("call_") for id_ in ids)
 
 
+@pytest.mark.untyped
 @pytest.mark.parametrize(
     ("names", "demand", "words"),
     [((), "auto", "1 to 128"), (("a", "a"), "auto", "same name"), (("a",), "maybe", "'maybe'")],
