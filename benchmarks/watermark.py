@@ -274,7 +274,7 @@ def _generated(weights: Path, text: str, *, is_quick: bool) -> list[Figure]:
     marker = engine.marker
     assert marker is not None
     prompts = beginnings(text, engine.model.tokenizer.encode, 16 if is_quick else 400)
-    names = ("gumbel",) if is_quick else ("gumbel", "synthid", "sbw", "kgw", "unigram")
+    names = ("gumbel",) if is_quick else ("gumbel", "synthid", "sbw")
     rows = real_power_figures(engine, marker, prompts, names)
     rows += price_figures(engine, prompts[:200], names, rounds=2 if is_quick else 7)
     return rows + json_figures(engine, marker, 8 if is_quick else 200)
