@@ -5,7 +5,6 @@ match. Knows neither the model nor who listens. Letters: `p` rows of the step, `
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -24,6 +23,26 @@ from llm.sequence import Sequence as TokenSequence
 _NONE = Candidates(
     token_ids=np.zeros(0, np.int64), log_probs=np.zeros(0), is_final=np.zeros(0, np.bool_)
 )
+
+
+def forked(
+    branch: Branch,
+    scheduler: Scheduler,
+    pipeline: Pipeline,
+    numbers: Callable[[], int],
+    *,
+    gang: Gang | None,
+    stream: int | None = None,
+) -> Branch:
+    """Return a second branch of the same text, in a gang if there is one.
+
+    Its noise is that of `stream`; without one, that of its sequence's number.
+    """
+    sequence, *baseline = (
+        scheduler.fork(each, number=numbers(), gang=gang) for each in branch.sequences
+    )
+    row = pipeline.fork(branch.row, stream=sequence.number % 2**32 if stream is None else stream)
+    return Branch(sequence=sequence, row=row, baseline=baseline[0] if baseline else None)
 
 
 class BeamRun:
@@ -52,11 +71,6 @@ class BeamRun:
     def is_done(self) -> bool:
         """Whether no hypothesis is left that could win."""
         return self._search.done
-
-    @property
-    def length(self) -> int:
-        """How many tokens each live hypothesis has."""
-        return self.live[0].sequence.num_generated if self.live else 0
 
     def candidates(
         self,
@@ -90,14 +104,14 @@ class BeamRun:
             if i not in parents:
                 self._leave(branch, scheduler, pipeline)
         new: list[Branch] = []
-        heirs: dict[int, bool] = {}
+        heirs: set[int] = set()
         live: list[Branch] = []
         for child in children:
             parent = self.live[child.parent]
-            if heirs.get(child.parent):
-                parent = self._fork(parent, scheduler, pipeline, numbers)
+            if child.parent in heirs:
+                parent = forked(parent, scheduler, pipeline, numbers, gang=self._gang)
                 new.append(parent)
-            heirs[child.parent] = True
+            heirs.add(child.parent)
             live.append(parent)
         for branch, child in zip(live, children, strict=True):
             self._take(branch, child, scheduler)
@@ -130,24 +144,6 @@ class BeamRun:
         reader = IncrementalDetokenizer(params.stop, params.stop_regex, may_stop=self._may_stop)
         said = "".join(reader.push(self._token_bytes[token]) for token in token_ids)
         return said + reader.finish(), reader.stopped
-
-    def _fork(
-        self,
-        parent: Branch,
-        scheduler: Scheduler,
-        pipeline: Pipeline,
-        numbers: Callable[[], int],
-    ) -> Branch:
-        number = numbers()
-        baseline = parent.baseline
-        return replace(
-            parent,
-            sequence=scheduler.fork(parent.sequence, number=number, gang=self._gang),
-            baseline=None
-            if baseline is None
-            else scheduler.fork(baseline, number=numbers(), gang=self._gang),
-            row=pipeline.fork(parent.row, stream=number % 2**32),
-        )
 
     def _take(self, branch: Branch, child: Child, scheduler: Scheduler) -> None:
         branch.row.take(child.token)

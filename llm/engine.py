@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Unpack
 
+from llm.beam_run import forked
 from llm.block_manager import BlockManager
 from llm.branch import Branch
 from llm.chat import Completion, FinishReason, Message
@@ -234,20 +235,18 @@ class Engine:
         request.has_branched = True
         others = []
         for choice, listener in enumerate(request.wiring.other_listeners, start=1):
-            branch = self._forked(request.branch, stream=choice)
+            branch = forked(
+                request.branch,
+                self._scheduler,
+                self._pipeline,
+                self._next_number,
+                gang=None if request.branch.baseline is None else Gang(2),
+                stream=choice,
+            )
             other = request.fork(branch, listener, choice=choice)
             self._enter(other)
             others.append(other)
         return others
-
-    def _forked(self, branch: Branch, *, stream: int) -> Branch:
-        gang = None if branch.baseline is None else Gang(2)
-        sequence, *baseline = (
-            self._scheduler.fork(each, number=self._next_number(), gang=gang)
-            for each in branch.sequences
-        )
-        row = self._pipeline.fork(branch.row, stream=stream)
-        return Branch(sequence=sequence, row=row, baseline=baseline[0] if baseline else None)
 
     def _advance_beam(self, request: Request, rows: StepRows, starts: dict[int, int]) -> None:
         beam = request.beam

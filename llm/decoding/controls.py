@@ -82,6 +82,8 @@ class ControlBuilder:
         self._heads = heads
         self._drafts = drafts
         self.histories = OutputHistories(max_tokens=_HISTORY_TOKENS)
+        self._adapters: dict[str, HeadAdapter] = {}  # read once, like the scorers of the store
+        self._ngrams: dict[str, NGramModel] = {}
         self._lock = threading.Lock()
 
     @property
@@ -168,12 +170,18 @@ class ControlBuilder:
         return composers
 
     def _adapter(self, name: str) -> HeadAdapter:
-        _, tensors = self._heads.head(name, "adapter")
-        return HeadAdapter.of(tensors)
+        with self._lock:
+            if name not in self._adapters:
+                _, tensors = self._heads.head(name, "adapter")
+                self._adapters[name] = HeadAdapter.of(tensors)
+            return self._adapters[name]
 
     def _ngram(self, name: str) -> NGramModel:
-        _, tensors = self._heads.head(name, "ngram")
-        return NGramModel.of(tensors)
+        with self._lock:
+            if name not in self._ngrams:
+                _, tensors = self._heads.head(name, "ngram")
+                self._ngrams[name] = NGramModel.of(tensors)
+            return self._ngrams[name]
 
     def _drafters(
         self,

@@ -166,13 +166,17 @@ class Feasible:
     def restrict(self, logits: RawLogits) -> FeasibleLogits:
         """Make what may not come impossible, in place; see `narrow` for errors."""
         self.narrow()
-        np.copyto(logits, np.float32(-np.inf), where=~self.allowed)
+        self.forbid(logits)
         return FeasibleLogits(logits)
+
+    def forbid(self, logits: RawLogits | SteeredLogits) -> None:
+        """Make impossible, in place, what the last narrowing did not leave."""
+        np.copyto(logits, np.float32(-np.inf), where=~self.allowed)
 
     def restrict_further(self, logits: SteeredLogits) -> SteeredLogits:
         """Make impossible what the constraint offers no longer; see `narrow` for errors."""
         self.narrow()
-        np.copyto(logits, np.float32(-np.inf), where=~self.allowed)
+        self.forbid(logits)
         return logits
 
     def take(self, token: int) -> None:

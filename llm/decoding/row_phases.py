@@ -22,7 +22,7 @@ from llm.decoding.phases import (
     unsteered,
 )
 from llm.decoding.pipeline_row import PipelineRow
-from llm.decoding.steer import kl, steer
+from llm.decoding.steer import best, kl, log_sum, steer
 from llm.decoding.truncate import MARKED_GREEDY, truncate
 from llm.errors import ConstraintConflictError
 
@@ -58,7 +58,7 @@ def _shaped_alike(row: PipelineRow, logits: ShapedLogits) -> ShapedLogits:
     """Run P1 and P2 on another forward's row, so that what they do is not amplified by P3."""
     z = RawLogits(logits.copy())
     if row.feasible is not None:
-        np.copyto(z, np.float32(-np.inf), where=~row.feasible.allowed)
+        row.feasible.forbid(z)
     feasible = unrestricted(z)
     return unshaped(feasible) if row.shape is None else row.shape.shape(feasible)
 
@@ -75,10 +75,10 @@ def followers(
         ConstraintConflictError: no token may come.
     """
     changed = row.shape is not None or row.guidance.composers or row.guidance.factors
-    log_total = 0.0 if changed else _log_sum(raw)
+    log_total = 0.0 if changed else log_sum(raw.astype(np.float64))
     z = steered(row, raw, forwards)
     if changed:
-        log_total = _log_sum(z)
+        log_total = log_sum(z.astype(np.float64))
     row.price = 0.0
     if row.is_reweighted:
         z = _marked(row, z)
@@ -104,11 +104,11 @@ def _marked(row: PipelineRow, z: SteeredLogits) -> SteeredLogits:
 def _accepted(row: PipelineRow, z: SteeredLogits, count: int) -> list[int]:
     constraint = None if row.feasible is None else row.feasible.constraint
     tried = count if constraint is None else max(count, _MOST_TRIED)
-    best = _best(z, tried)
+    likeliest = _best(z, tried)
     if constraint is None:
-        return best.tolist()
+        return likeliest.tolist()
     found: list[int] = []
-    for token in best.tolist():
+    for token in likeliest.tolist():
         try:
             constraint.advance(token)
         except ConstraintConflictError:
@@ -121,14 +121,8 @@ def _accepted(row: PipelineRow, z: SteeredLogits, count: int) -> list[int]:
 
 
 def _best(z: Float32[np.ndarray, " v"], count: int) -> Int64[np.ndarray, " k"]:
-    count = min(count, len(z))
-    least = np.partition(z, len(z) - count)[len(z) - count]
-    ids = np.flatnonzero((z >= least) & (z > -np.inf))
-    order = np.lexsort((ids, -z[ids].astype(np.float64)))[:count]
-    chosen: Int64[np.ndarray, " k"] = ids[order]
+    if not z.max() > -np.inf:
+        return np.zeros(0, np.int64)
+    ids = best(z, count)
+    chosen: Int64[np.ndarray, " k"] = ids[np.lexsort((ids, -z[ids].astype(np.float64)))]
     return chosen
-
-
-def _log_sum(z: Float32[np.ndarray, " v"]) -> float:
-    peak = float(z.max())
-    return peak + float(np.log(np.exp(z.astype(np.float64) - peak).sum()))

@@ -178,12 +178,13 @@ def kl(steered: SteeredLogits, model: ShapedLogits) -> float:
     ids = np.flatnonzero(steered > -np.inf)
     changed = steered[ids].astype(np.float64)
     own = model[ids].astype(np.float64)
-    log_p = changed - _log_sum(changed)
+    log_p = changed - log_sum(changed)
     log_q = own - _log_sum_of_row(model)
     return max(0.0, float(np.exp(log_p) @ (log_p - log_q)))
 
 
-def _log_sum(x: Float64[np.ndarray, " k"]) -> float:
+def log_sum(x: Float64[np.ndarray, " k"]) -> float:
+    """Return ln sum e^x of numbers of which one at least is finite."""
     peak = float(x.max())
     return peak + float(np.log(np.exp(x - peak).sum()))
 
