@@ -169,7 +169,9 @@ def test_any_row_under_any_cuts_gives_what_the_twin_gives(data: st.DataObject) -
     rows.join(
         params,
         seed=data.draw(st.integers(-(2**63), 2**64 - 1)),
-        position=purposed(data.draw(st.integers(0, 2**32 - 1)), data.draw(st.sampled_from(Purpose))),
+        position=purposed(
+            data.draw(st.integers(0, 2**32 - 1)), data.draw(st.sampled_from(Purpose))
+        ),
         stream=data.draw(st.integers(0, 2**32 - 1)),
     )
     for path in PATHS:
