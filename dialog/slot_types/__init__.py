@@ -1,0 +1,1 @@
+"""The types that a slot may have: words → values with spans, and values → words."""
