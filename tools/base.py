@@ -1,13 +1,13 @@
 """A tool: a function that a model may call, with what must be known before it is.
 
-@tool(effect="write", timeout_s=5, idempotent_by=("guest", "day"))
+@tool(effect="write", timeout=5, idempotent_by=("guest", "day"), undo="cancel_table")
 def book_table(guest: str, day: date, people: Annotated[int, Range(least=1)]) -> Booking: ...
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -53,7 +53,11 @@ class Tool:
     same call is then answered with the result on record, and all attempts have the same key. One in
     doubt (begun, no end known) is tried again only if the function takes a `CallContext`, whose key
     it hands on to whatever does the deed. None means that a second call is a second deed.
-    `sensitive` arguments are never written to the audit log.
+    `sensitive` arguments are never written to the audit log. `needs` are conditions in the words of
+    whoever runs the tool, such as a bot's expressions: the gate asks it whether they hold. `undo`
+    is the name of the tool that takes the deed back.
+
+    `untyped` arguments have no annotation; a registry takes the tool once `typed` has given them.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Tool:
     idempotent_by: tuple[str, ...] | None = None
     max_result_bytes: int = 20_000
     sensitive: frozenset[str] = frozenset()
+    needs: tuple[str, ...] = ()
+    undo: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.spec.name != self.name:
@@ -115,6 +121,24 @@ class Tool:
         return Confirm.ALWAYS if self.effect is Effect.WRITE else Confirm.NEVER
 
     @property
+    def untyped(self) -> frozenset[str]:
+        """The arguments of which nobody has said what they take."""
+        return frozenset() if self.signature is None else self.signature.untyped
+
+    def typed(self, types: Mapping[str, Any]) -> "Tool":
+        """Return the same tool whose untyped arguments have these annotations.
+
+        Names that the function does not take, and those that it annotates itself, are left alone:
+        a bot gives all of its slots.
+
+        Raises:
+            ToolDeclarationError: an annotation has no JSON form, or does not take the default.
+        """
+        signature = function_schema(self.function, types, takes_untyped=True)
+        spec = replace(self.spec, parameters=signature.text)
+        return replace(self, spec=spec, signature=signature)
+
+    @property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the arguments."""
         found: dict[str, Any] = json.loads(self.spec.parameters)
@@ -144,9 +168,12 @@ class Tool:
         *,
         name: str = "",
         description: str = "",
+        takes_untyped: bool = False,
         **declared: Any,
     ) -> "Tool":
         """Return the tool that a typed function is; `declared` are further fields of `Tool`.
+
+        With `takes_untyped`, arguments without an annotation are left for `typed`.
 
         Raises:
             ToolDeclarationError: its signature cannot be described, or a field is out of bounds.
@@ -155,7 +182,7 @@ class Tool:
             # The text "read" must not pass for an effect that is not READ.
             if field in declared and not isinstance(declared[field], kind):
                 raise ToolDeclarationError(f"{field} must be {kind}, got {declared[field]!r}")
-        signature = function_schema(function)
+        signature = function_schema(function, takes_untyped=takes_untyped)
         title = name or getattr(function, "__name__", "")
         spec = ToolSpec(
             name=title,
@@ -165,27 +192,42 @@ class Tool:
         return cls(name=title, spec=spec, function=function, signature=signature, **declared)
 
 
-def tool(
+def tool(  # noqa: PLR0913  # the words of a declaration, all of them by name
     *,
     effect: Literal["read", "write"] = "write",
     name: str = "",
-    timeout_s: float = 10.0,
-    retries: int = 0,
-    idempotent_by: tuple[str, ...] | None = None,
+    timeout: float = 10.0,
+    retry: int = 0,
+    idempotent_by: Sequence[str] | None = None,
     confirm: Literal["always", "ungrounded", "never"] | None = None,
-    sensitive: tuple[str, ...] = (),
+    needs: str | Sequence[str] = (),
+    undo: str = "",
+    sensitive: Sequence[str] = (),
 ) -> Callable[[Callable[..., object]], Tool]:
-    """Return what makes a tool of the function below it; the tool can be called like it."""
+    """Return what makes a tool of the function below it; the tool can be called like it.
+
+    `timeout` is in seconds, for all attempts; `retry` further ones are made. An argument without an
+    annotation gets its type later, by `Tool.typed`. The rest is that of `Tool`.
+
+    Raises:
+        ToolDeclarationError: as `Tool` does; also where one text stands for a list of names.
+    """
+    for field, names in (("idempotent_by", idempotent_by), ("sensitive", sensitive)):
+        if isinstance(names, str):  # a text is a sequence of letters, too
+            raise ToolDeclarationError(f'{field} holds names, as in ("{names}",), got {names!r}')
 
     def made(function: Callable[..., object]) -> Tool:
         return Tool.from_function(
             function,
             name=name,
+            takes_untyped=True,
             effect=Effect(effect),
-            timeout_s=timeout_s,
-            retries=retries,
-            idempotent_by=idempotent_by,
+            timeout_s=timeout,
+            retries=retry,
+            idempotent_by=None if idempotent_by is None else tuple(idempotent_by),
             confirm=None if confirm is None else Confirm(confirm),
+            needs=(needs,) if isinstance(needs, str) else tuple(needs),
+            undo=undo,
             sensitive=frozenset(sensitive),
         )
 

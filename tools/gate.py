@@ -13,6 +13,7 @@ from tools.provenance import reasons
 from tools.result import ConfirmationRequest, ResultKind
 
 Authorise = Callable[[Tool, Caller, Mapping[str, Any]], str]  # "" or why not
+Holds = Callable[[str, Caller, Mapping[str, Any]], bool]  # whether a condition of `needs` is true
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,12 @@ def anyone(tool: Tool, caller: Caller, arguments: Mapping[str, Any]) -> str:
     """Let every caller use every tool."""
     del tool, caller, arguments
     return ""
+
+
+def nothing_holds(condition: str, caller: Caller, arguments: Mapping[str, Any]) -> bool:
+    """Know no conditions, so that none is fulfilled."""
+    del condition, caller, arguments
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +41,27 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolGate:
-    """Asks who may call what, and for the user's agreement where a tool demands it."""
+    """Asks who may call what, and for the user's agreement where a tool demands it.
+
+    `holds` tells whether a condition that a tool `needs` is true now; unless given, none is.
+    """
 
     authorise: Authorise = anyone
+    holds: Holds = nothing_holds
 
     def authorised(
         self, tool: Tool, arguments: Mapping[str, Any], mandate: Mandate
     ) -> Refusal | None:
         """Return why the caller may not use the tool so; None if they may."""
         try:
-            reason = self.authorise(tool, mandate.caller, arguments)
+            reason = self.authorise(tool, mandate.caller, arguments) or next(
+                (
+                    f"it needs {condition}, which is not so"
+                    for condition in tool.needs
+                    if not self.holds(condition, mandate.caller, arguments)
+                ),
+                "",
+            )
         except Exception:  # noqa: BLE001  # a gate that cannot be asked is closed
             _log.exception("the authorisation of %s failed", tool.name)
             reason = "it cannot be checked at the moment whether you may"

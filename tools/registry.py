@@ -5,17 +5,27 @@ from collections.abc import Iterable, Iterator
 
 from llm.chat import ToolSpec
 from tools.base import Tool
-from tools.errors import DuplicateToolError, UnknownToolError
+from tools.errors import DuplicateToolError, ToolDeclarationError, UnknownToolError
 
 
 class ToolRegistry:
-    """Tools by name, in the order given; cannot be changed."""
+    """Tools by name, in the order given; cannot be changed.
+
+    Raises:
+        DuplicateToolError: two have the same name.
+        ToolDeclarationError: one has an argument without a type.
+    """
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
         self._tools: dict[str, Tool] = {}
         for tool in tools:
             if tool.name in self._tools:
                 raise DuplicateToolError(f"two tools are called {tool.name!r}; rename one")
+            if tool.untyped:
+                raise ToolDeclarationError(
+                    f"{tool.name}: nobody said what {sorted(tool.untyped)} take; annotate them, or"
+                    " give their types with Tool.typed"
+                )
             self._tools[tool.name] = tool
 
     def __len__(self) -> int:
@@ -38,7 +48,8 @@ class ToolRegistry:
         digest = hashlib.sha256()
         for tool in self:
             spec = tool.spec
-            for part in (spec.name, spec.description, spec.parameters, tool.effect, tool.asks):
+            told = (spec.name, spec.description, spec.parameters)
+            for part in (*told, tool.effect, tool.asks, *tool.needs, tool.undo):
                 digest.update(f"{len(part)}:{part}".encode())
         return digest.hexdigest()
 

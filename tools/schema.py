@@ -19,6 +19,8 @@ from tools.call_context import CallContext
 from tools.errors import ToolDeclarationError
 from tools.json_check import complaints
 
+_UNTYPED = object()
+_ANYTHING = ArgumentType(schema={}, read=lambda value, _: value, is_nullable=True)
 _ARGS = ("Args:", "Arguments:")
 _SECTION = re.compile(r"[A-Z][A-Za-z ]*:\s*$")
 _ENTRY = re.compile(r"(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
@@ -28,13 +30,15 @@ _ENTRY = re.compile(r"(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 class FunctionSchema:
     """What a function takes: the schema of its arguments, and how to read them.
 
-    `context` is the name of the argument that takes the `CallContext`, "" without one.
+    `context` is the name of the argument that takes the `CallContext`, "" without one. `untyped`
+    arguments take any JSON value, as nobody has said which.
     """
 
     description: str
     arguments: Mapping[str, ArgumentType]
     schema: Mapping[str, Any]
     context: str = ""
+    untyped: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -50,8 +54,13 @@ class FunctionSchema:
         return {name: self.arguments[name].read(value, name) for name, value in arguments.items()}
 
 
-def function_schema(function: Callable[..., object]) -> FunctionSchema:
-    """Return what a function takes.
+def function_schema(
+    function: Callable[..., object],
+    types: Mapping[str, Any] | None = None,
+    *,
+    takes_untyped: bool = False,
+) -> FunctionSchema:
+    """Return what a function takes; `types` are annotations of arguments that have none.
 
     Raises:
         ToolDeclarationError: an argument has no annotation, or one that JSON cannot express; the
@@ -63,12 +72,21 @@ def function_schema(function: Callable[..., object]) -> FunctionSchema:
     properties: dict[str, Any] = {}
     required: list[str] = []
     context = ""
-    for parameter, annotation in _parameters(function, title):
+    untyped: set[str] = set()
+    for parameter, annotation in _parameters(function, title, types or {}):
         name, where = parameter.name, f"{title}({parameter.name})"
         if annotation is CallContext:
             context = name
             continue
-        kind = argument_type(annotation, where=where)
+        if annotation is _UNTYPED and not takes_untyped:
+            raise ToolDeclarationError(
+                f"{title}: {name} has no annotation; say what it takes, as in {name}: str"
+            )
+        if annotation is _UNTYPED:
+            untyped.add(name)
+            kind = _ANYTHING
+        else:
+            kind = argument_type(annotation, where=where)
         schema = kind.schema
         if name in told_of:
             schema = {**schema, "description": told_of.pop(name)}
@@ -87,10 +105,13 @@ def function_schema(function: Callable[..., object]) -> FunctionSchema:
         arguments=arguments,
         schema={**whole, "additionalProperties": False},
         context=context,
+        untyped=frozenset(untyped),
     )
 
 
-def _parameters(function: Callable[..., object], title: str) -> list[tuple[inspect.Parameter, Any]]:
+def _parameters(
+    function: Callable[..., object], title: str, types: Mapping[str, Any]
+) -> list[tuple[inspect.Parameter, Any]]:
     try:
         hints = typing.get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)
@@ -102,12 +123,8 @@ def _parameters(function: Callable[..., object], title: str) -> list[tuple[inspe
             raise ToolDeclarationError(
                 f"{title}: {parameter} cannot be described; arguments are given by their names"
             )
-        if parameter.name not in hints:
-            raise ToolDeclarationError(
-                f"{title}: {parameter.name} has no annotation; say what it takes, as in"
-                f" {parameter.name}: str"
-            )
-        found.append((parameter, hints[parameter.name]))
+        given = types.get(parameter.name, _UNTYPED)
+        found.append((parameter, hints.get(parameter.name, given)))
     return found
 
 

@@ -130,7 +130,7 @@ def test_a_hanging_deed_is_in_doubt_until_its_late_end_is_written_down(audit: Au
         done.append(amount)
         return "paid"
 
-    paying = tool(timeout_s=0.1, idempotent_by=(), confirm="ungrounded")(pay)
+    paying = tool(timeout=0.1, idempotent_by=(), confirm="ungrounded")(pay)
     runner, mandate = executor(audit, paying), said("pay 5")
     first = runner.run(call("pay", amount=5), mandate)
     assert (first.kind, first.is_in_doubt) == (ResultKind.TIMEOUT, True)
@@ -224,7 +224,7 @@ def test_half_a_character_does_not_break_the_answer(audit: AuditLog) -> None:
 def test_a_retryable_failure_is_tried_again_with_the_same_key(audit: AuditLog) -> None:
     keys = []
 
-    @tool(effect="write", retries=2, idempotent_by=("a",), confirm="ungrounded")
+    @tool(effect="write", retry=2, idempotent_by=("a",), confirm="ungrounded")
     def deed(a: int, context: CallContext) -> str:
         keys.append(context.idempotency_key)
         if len(keys) < 3:
@@ -308,7 +308,7 @@ def test_a_deed_whose_end_was_never_written_down_is_in_doubt(audit: AuditLog) ->
 def test_a_call_given_up_between_two_attempts_can_be_made_again(audit: AuditLog) -> None:
     cancel = threading.Event()
 
-    @tool(retries=2, idempotent_by=(), confirm="ungrounded")
+    @tool(retry=2, idempotent_by=(), confirm="ungrounded")
     def deed() -> str:
         if not cancel.is_set():
             cancel.set()

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 from tests.tools.calling import ANN, agreed, call, executor, noter, said
 from tools.audit import AuditLog
 from tools.base import Effect, Tool, tool
@@ -86,3 +88,25 @@ def test_who_may_not_call_is_told_and_a_failing_check_keeps_the_gate_shut(audit:
         assert result.kind is ResultKind.DENIED
         assert word in result.content
         assert made == []
+
+
+def test_what_a_tool_needs_must_hold_and_nothing_does_unless_somebody_can_tell(
+    audit: AuditLog,
+) -> None:
+    made: list[int] = []
+
+    @tool(effect="read", needs=("logged_in", "amount < 100"))
+    def pay(amount: int) -> None:
+        made.append(amount)
+
+    assert "needs logged_in" in executor(audit, pay).run(call("pay", amount=5), said("5")).content
+
+    def holds(condition: str, caller: Caller, arguments: Mapping[str, object]) -> bool:
+        return condition == "logged_in" or arguments["amount"] == 5
+
+    runner = executor(audit, pay, gate=ToolGate(holds=holds))
+    refused = runner.run(call("pay", amount=500), said("500"))
+    assert refused.kind is ResultKind.DENIED
+    assert "amount < 100" in refused.content
+    assert not runner.run(call("pay", amount=5), said("5")).is_error
+    assert made == [5]

@@ -1,8 +1,10 @@
+from datetime import date
 from typing import Any
 
 import pytest
 
 from tools.base import Effect, Tool, tool
+from tools.call_context import CallContext
 from tools.errors import (
     DuplicateToolError,
     ToolDeclarationError,
@@ -68,3 +70,48 @@ def test_the_fingerprint_changes_with_whatever_a_model_is_told_and_with_effects(
         for effect in Effect
     }
     assert len(prints) == 8
+
+
+# --- the form of a bot's tools.py ----------------------------------------------------------------
+
+
+@tool(effect="read")
+def has_room(hotel, check_in, nights: int = 1) -> bool:  # type: ignore[no-untyped-def]
+    return bool(hotel and check_in and nights)
+
+
+def test_arguments_without_annotations_are_typed_later_by_name() -> None:
+    assert has_room.untyped == {"hotel", "check_in"}
+    with pytest.raises(ToolDeclarationError, match=r"\['check_in', 'hotel'\] take"):
+        ToolRegistry([has_room])
+    typed = has_room.typed({"hotel": str, "check_in": date, "nights": str, "guest": str})
+    assert ToolRegistry([typed]).tool("has_room").untyped == frozenset()
+    properties = typed.schema["properties"]
+    assert properties["hotel"] == {"type": "string"}
+    assert "pattern" in properties["check_in"]
+    assert properties["nights"]["type"] == "integer", "its own annotation goes before"
+    assert typed.call({"hotel": "h", "check_in": "2025-03-07"}, CallContext()) is True
+    assert has_room.typed({"hotel": str}).untyped == {"check_in"}
+    with pytest.raises(ToolDeclarationError, match="has no JSON form"):
+        has_room.typed({"hotel": object})
+
+
+def test_a_deed_may_say_what_it_needs_and_what_takes_it_back() -> None:
+    @tool(
+        effect="write",
+        timeout=5,
+        retry=1,
+        idempotent_by=("guest",),
+        needs="logged_in",
+        undo="release",
+        sensitive=("card",),
+    )
+    def reserve(guest: str, card: str) -> None: ...
+
+    assert (reserve.timeout_s, reserve.retries, reserve.idempotent_by) == (5, 1, ("guest",))
+    assert (list(reserve.needs), reserve.undo) == (["logged_in"], "release")
+    assert reserve.sensitive == frozenset({"card"})
+    with pytest.raises(ToolDeclarationError, match="idempotent_by holds names"):
+        tool(idempotent_by="guest")
+    with pytest.raises(ToolDeclarationError, match="sensitive holds names"):
+        tool(sensitive="guest")
