@@ -4,6 +4,7 @@ DialogError
 ├── UnknownConversationError   no conversation has this id, or it belongs to somebody else
 ├── ConcurrentTurnError        somebody appended to the conversation in the meantime
 ├── ConversationBusyError      another turn of it was under way until the deadline
+├── CorpusError                a corpus of dialogues cannot be read, or is not of its format
 └── UnreadableEventError       a stored event of a kind or shape this program does not know
 """
 
@@ -42,3 +43,7 @@ class ConversationBusyError(DialogError):
 
 class UnreadableEventError(DialogError):
     """A stored event cannot be turned back into a value."""
+
+
+class CorpusError(DialogError):
+    """A corpus of annotated dialogues cannot be read as what it was said to be."""

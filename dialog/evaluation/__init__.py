@@ -1,0 +1,1 @@
+"""How well dialogues go: readers of public corpora, metrics in their exact definitions, reports."""
