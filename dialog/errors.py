@@ -5,7 +5,8 @@ DialogError
 ├── ConcurrentTurnError        somebody appended to the conversation in the meantime
 ├── ConversationBusyError      another turn of it was under way until the deadline
 ├── CorpusError                a corpus of dialogues cannot be read, or is not of its format
-└── UnreadableEventError       a stored event of a kind or shape this program does not know
+├── UnreadableEventError       a stored event of a kind or shape this program does not know
+└── CommandError               no command has this head, or these arguments
 """
 
 
@@ -47,3 +48,7 @@ class UnreadableEventError(DialogError):
 
 class CorpusError(DialogError):
     """A corpus of annotated dialogues cannot be read as what it was said to be."""
+
+
+class CommandError(DialogError):
+    """A command that cannot be read: an unknown head, or arguments it does not take."""
