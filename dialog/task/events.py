@@ -5,7 +5,7 @@ Facts only: the words, the parse, what tools returned, what was said. The state 
 the version of its shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -203,7 +203,8 @@ def task_event(kind: str, payload: Mapping[str, Any]) -> TaskEvent:
             }
         if "acts" in values:
             values["acts"] = tuple(map(act_from_payload, values["acts"]))
-        return EVENTS[kind](**values)
+        make: Callable[..., TaskEvent] = EVENTS[kind]
+        return make(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableEventError(
             f"a stored event of kind {kind!r} cannot be read: {error}"
