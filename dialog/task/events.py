@@ -193,7 +193,10 @@ def task_event(kind: str, payload: Mapping[str, Any]) -> TaskEvent:
         raise UnreadableEventError(
             f"a stored event is of the unknown kind {kind!r}; this program knows {sorted(EVENTS)}"
         )
-    values = {key: tuple(part) if isinstance(part, list) else part for key, part in payload.items()}
+    values: dict[str, Any] = {
+        key: tuple(part) if isinstance(part, list) and key != "value" else part
+        for key, part in payload.items()
+    }
     try:
         if "commands" in values:
             values["commands"] = tuple(map(command_from_payload, values["commands"]))
