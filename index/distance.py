@@ -2,7 +2,7 @@
 
 Cosine is 0 where a vector is all zeros; L2 is minus the *squared* distance.
 
-Letters: `n` vectors, `d` their width.
+Letters: `n` vectors, `d` their width, `b` queries, `m` vectors for each of them.
 """
 
 import numpy as np
@@ -15,18 +15,25 @@ def similarities(
     query: Float[np.ndarray, " d"], vectors: Float[np.ndarray, "n d"], metric: Metric
 ) -> Float64[np.ndarray, " n"]:
     """Return how similar each row is to the query; equal rows get bit-equal values."""
-    q = query.astype(np.float64)
+    return similarities_of(query[None], vectors[None], metric)[0]
+
+
+def similarities_of(
+    queries: Float[np.ndarray, "b d"], vectors: Float[np.ndarray, "b m d"], metric: Metric
+) -> Float64[np.ndarray, "b m"]:
+    """Return how similar each query is to each vector of its own."""
+    q = queries.astype(np.float64)[:, None, :]
     x = vectors.astype(np.float64)
     if metric is Metric.L2:
-        return -np.square(x - q).sum(axis=1)
+        return -np.square(x - q).sum(axis=2)
     # Not `x @ q`: BLAS sums in an order that depends on where a row stands, so that copies of one
     # vector would not tie.
-    dots: Float64[np.ndarray, " n"] = (x * q).sum(axis=1)
+    dots: Float64[np.ndarray, "b m"] = (x * q).sum(axis=2)
     if metric is Metric.INNER_PRODUCT:
         return dots
-    norms = np.sqrt(np.square(x).sum(axis=1) * np.square(q).sum())
+    norms = np.sqrt(np.square(x).sum(axis=2) * np.square(q).sum(axis=2))
     cosines = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
-    return np.clip(cosines, -1.0, 1.0)
+    return np.clip(cosines, -1.0, 1.0, out=cosines)
 
 
 def unit_rows(vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:

@@ -7,6 +7,7 @@ IndexStoreError
 ├── EmbedderMismatchError     vectors of another embedder than the collection was made with
 ├── DamagedDocumentError      stored bytes no longer match their hash, span or width
 ├── DatabaseBusyError         another process kept the write lock for too long
+├── IndexFileError            a saved index is damaged, foreign, or of other vectors
 ├── FullTextMissingError      Python's SQLite was built without FTS5
 └── SchemaVersionError        the database was written by a newer version of the program
 """
@@ -46,3 +47,7 @@ class FullTextMissingError(IndexStoreError):
 
 class SchemaVersionError(IndexStoreError):
     """The database's schema is newer than this program."""
+
+
+class IndexFileError(IndexStoreError):
+    """A saved index cannot be used; it is derived and can be built again."""

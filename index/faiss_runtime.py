@@ -5,9 +5,10 @@ own number of threads, which is why nobody else imports faiss.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 try:
-    import faiss
+    import faiss as _faiss
 except ImportError as error:
     raise ImportError(
         "faiss is not installed or cannot be loaded; install one of the extras, `cpu` or `gpu`:"
@@ -15,6 +16,8 @@ except ImportError as error:
     ) from error
 
 __all__ = ["FaissBuild", "describe_build", "faiss", "set_threads"]
+
+faiss: Any = _faiss  # its stubs know a part of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

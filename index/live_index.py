@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32, Float64, Int64
 from sqlalchemy import Connection, select
 
 from index.errors import DamagedDocumentError, UnknownCollectionError
-from index.flat import FlatBackend
+from index.memtable import Memtable
 from index.protocol import Metric
 from index.tables import chunks, collections, vectors
 
@@ -101,8 +101,8 @@ class LiveIndex:
             keys = np.fromiter((key for key, _ in batch), np.int64, len(batch))
             self._flat.add(keys, self._matrix([blob for _, blob in batch]))
 
-    def _empty(self) -> FlatBackend:
-        return FlatBackend(self._collection.dim, self._collection.metric, threads=self._threads)
+    def _empty(self) -> Memtable:
+        return Memtable(self._collection.dim, self._collection.metric, threads=self._threads)
 
     def _matrix(self, blobs: list[bytes]) -> Float32[np.ndarray, "n d"]:
         width = self._flat.dim * 4

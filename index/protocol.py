@@ -1,17 +1,21 @@
-"""The values and the port of stored collections.
+"""The values and the ports of `index`: what finds vectors, and what stores collections.
 
-A collection holds documents, their chunks as byte spans of the stored text, and one vector a
-chunk. Scores are similarities: higher is better. Knows nothing of files, models or HTTP.
+A backend searches rows that never change; it knows no ids, texts or deletions. A collection holds
+documents, their chunks as byte spans of the stored text, and one vector a chunk. Scores are
+similarities: higher is better. Knows nothing of models or HTTP.
+
+Letters: `n` vectors, `d` their width, `b` queries of one call, `k` neighbours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 
 class Metric(StrEnum):
@@ -20,6 +24,106 @@ class Metric(StrEnum):
     COSINE = "cosine"
     INNER_PRODUCT = "inner_product"
     L2 = "l2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """What a backend can do.
+
+    `can_filter`: the search itself is narrowed to the allowed rows; without it more is fetched
+    until enough of them are found. `can_map`: loaded, its large parts may stay on the disk.
+    `is_exact`: finds the true neighbours at any effort. `fewest_rows`: with fewer it cannot be
+    trained. Every backend can compare by every `Metric`.
+    """
+
+    can_filter: bool = False
+    can_map: bool = False
+    is_exact: bool = False
+    fewest_rows: int = 1
+
+
+@runtime_checkable
+class AnnBackend(Protocol):
+    """A built index over n rows, which it shares with its caller and never changes.
+
+    Safe for threads.
+    """
+
+    def search(
+        self,
+        queries: Float[np.ndarray, "b d"],
+        k: int,
+        *,
+        effort: int,
+        allow: Bool[np.ndarray, " n"] | None = None,
+    ) -> tuple[Int64[np.ndarray, "b k"], Float64[np.ndarray, "b k"]]:
+        """Return rows and exact similarities, best first; equals by row.
+
+        Always min(k, rows that `allow` holds true) of them, whichever the effort: where the index
+        offers fewer, all allowed rows are compared. More effort finds better ones and takes
+        longer; what the number counts is the backend's business.
+
+        Raises:
+            ValueError: `k` or `effort` is below 1, or a shape does not fit.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all but the rows into an empty folder; raises `OSError`."""
+        ...
+
+    def nbytes(self) -> int:
+        """Return the bytes that the index takes beside the rows, in memory or mapped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Parameters worth a trial, and efforts in ascending order."""
+
+    builder: "AnnBuilder"
+    efforts: tuple[int, ...]
+
+
+@runtime_checkable
+class AnnBuilder(Protocol):
+    """A method and its parameters: the fields of the dataclass that it is."""
+
+    name: ClassVar[str]
+    caps: ClassVar[Caps]
+
+    def build(
+        self, rows: Float32[np.ndarray, "n d"], metric: Metric, *, seed: int, threads: int
+    ) -> AnnBackend:
+        """Index the rows; the same rows and seed give the same index on one thread.
+
+        For cosine the rows have length one or zero (`index.distance.unit_rows`).
+
+        Raises:
+            ValueError: rows cannot be compared by `metric`, or are too few for this method.
+        """
+        ...
+
+    def load(
+        self,
+        folder: Path,
+        rows: Float32[np.ndarray, "n d"],
+        metric: Metric,
+        *,
+        threads: int,
+        mmap: bool = True,
+    ) -> AnnBackend:
+        """Open what `save` wrote for these rows.
+
+        Raises:
+            IndexFileError: a file is damaged, foreign, or of other rows.
+        """
+        ...
+
+    @classmethod
+    def space(cls, n: int, d: int) -> Iterable[Candidate]:
+        """Return what the tuner should try for n rows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ Environment variables that change what runs:
     CAUSERIE_REQUIRE_DATA=1    tests that use `data_path` fail where the folder is absent
     CAUSERIE_REQUIRE_BROWSER=1 tests marked `browser` fail instead of being skipped
     CAUSERIE_REQUIRE_KERNELS=1 tests marked `kernels` fail where the kernels were not compiled
+    CAUSERIE_REQUIRE_HNSWLIB=1 tests that use `hnswlib` fail where it does not work
     CAUSERIE_CHROMIUM          the browser to drive, if it is not on the PATH
 """
 
@@ -25,6 +26,7 @@ import numpy as np
 import pytest
 
 from api.settings import default_home
+from index.hnsw_graphs import hnswlib_problem
 from llm.model_catalog import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDING_MODEL
 from llm.model_store import PULL_COMMAND, ModelState, ModelStore
 from llm.native.loader import kernel_paths
@@ -110,6 +112,14 @@ def data_path() -> Path:
     if not path.is_dir():
         _skip_or_fail("DATA", f"no data folder {named or ''}; set CAUSERIE_DATA")
     return path.resolve()
+
+
+@pytest.fixture(scope="session")
+def hnswlib() -> None:
+    """Skip where hnswlib could not be built."""
+    problem = hnswlib_problem()
+    if problem is not None:
+        _skip_or_fail("HNSWLIB", problem)
 
 
 @pytest.fixture(scope="session")

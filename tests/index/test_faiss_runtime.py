@@ -13,7 +13,7 @@ WORK = """
 import numpy as np
 {imports}
 torch.set_num_threads(2)
-index = FlatBackend(5, Metric.L2, threads=1)
+index = Memtable(5, Metric.L2, threads=1)
 index.add(np.arange(3), np.eye(3, 5, dtype=np.float32))
 assert index.search(np.eye(5)[1], 1)[0].tolist() == [1]
 assert torch.get_num_threads() == 2
@@ -31,6 +31,6 @@ def test_the_build_says_what_it_can_do() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("torch_first", [True, False])
 def test_faiss_and_torch_work_in_either_order_of_import(torch_first: bool) -> None:
-    imports = ["import torch", "from index.flat import FlatBackend, Metric"]
+    imports = ["import torch", "from index.memtable import Memtable, Metric"]
     source = WORK.format(imports="\n".join(imports if torch_first else imports[::-1]))
     subprocess.run([sys.executable, "-c", source], cwd=ROOT, check=True, timeout=120)
