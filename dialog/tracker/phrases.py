@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 _FOLDER = Path(__file__).parent / "languages"
 
@@ -56,7 +57,7 @@ def _read(language: str) -> Phrases:
     return Phrases(**{field.name: _frozen(values[field.name]) for field in fields(Phrases)})
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, dict):
