@@ -64,6 +64,10 @@ class Matches:
     pattern: str
 
 
+class Json:
+    """Annotation of an argument that takes any JSON value, as it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgumentType:
     """A type of values: their JSON Schema, how to read one, and how to write one back."""
@@ -165,6 +169,7 @@ _ISO_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
 _ISO_ZONE = r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?"
 # Patterns and not formats: "date-time" demands a zone, which a person rarely says.
 _SCALARS: dict[type, tuple[Schema, Read]] = {
+    Json: ({}, _same),
     str: ({"type": "string"}, _same),
     bool: ({"type": "boolean"}, _same),
     int: ({"type": "integer"}, _integer),

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log2
 
-from dialog.bot.linking import Link, Linker, normalised
 from dialog.bot.source import SourceLine
 from dialog.slot_types.base import JsonValue
+from dialog.slot_types.linking import Link, Linker, normalised
 
 Row = Mapping[str, JsonValue]
 

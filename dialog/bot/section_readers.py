@@ -1,0 +1,245 @@
+"""Reading what stands beside the tasks: locales, tables, knowledge, texts, behaviour."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dialog.bot.bot_yaml import YamlMapping, YamlNode
+from dialog.bot.definition import (
+    BehaviourDefinition,
+    ConversationDefinition,
+    HandoffRule,
+    KnowledgeDefinition,
+    LocalesDefinition,
+)
+from dialog.bot.environment import HANDOFF_NAMES
+from dialog.bot.file_keys import nearest_key
+from dialog.bot.node_reader import NodeReader
+from dialog.bot.text_reader import read_texts
+from dialog.bot.texts import SayTexts, Texts
+from dialog.bot.value_types import Kind, ValueType
+
+_LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
+REPHRASE = ("off", "light", "free")
+SAY_KEYS = (
+    "welcome", "goodbye", "req_more", "ask", "reask", "why", "confirm", "implicit_confirm",
+    "clarify", "offer", "no_offer", "offer_intent", "inform", "inform_count", "ack", "repair",
+    "invalid", "hold", "handoff", "handoff_return", "cancelled", "nothing_to_cancel", "resumed",
+    "done", "failed", "notify_success", "notify_failure", "out_of_scope", "no_knowledge",
+    "chitchat", "repeat", "idle", "apology", "what", "gate", "corrected", "queued", "returned",
+)  # fmt: skip
+"""What `say:` may word; behind a point stands the slot or the task that it is about."""
+
+
+def read_locales(reader: NodeReader, node: YamlNode | None) -> LocalesDefinition:
+    """Return the languages and the zone of a bot."""
+    entries = reader.mapping(node, "locales") if node else None
+    if entries is None:
+        return LocalesDefinition()
+    default, also, zone = (entries.get(key) for key in ("default", "also", "timezone"))
+    found = [*(reader.texts(default, "a locale") if default else ("en",))]
+    found += reader.texts(also, "a locale") if also else ()
+    for locale in found:
+        if not _LOCALE.fullmatch(locale):
+            reader.fail(
+                entries, f"{locale!r} is no locale", example="{default: en, also: [de, fr]}"
+            )
+    timezone = (reader.text(zone, "a time zone") if zone else None) or "user"
+    if timezone != "user":
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            reader.fail(
+                zone or entries, f"no time zone is called {timezone!r}",
+                example="timezone: Europe/Zurich",
+            )  # fmt: skip
+    return LocalesDefinition(
+        default=found[0] if found else "en", also=tuple(found[1:]), timezone=timezone
+    )
+
+
+def read_conversation(reader: NodeReader, node: YamlNode | None) -> ConversationDefinition:
+    """Return how conversations begin and end."""
+    entries = reader.mapping(node, "conversation") if node else None
+    if entries is None:
+        return ConversationDefinition()
+    idle, greet, window = (entries.get(key) for key in ("idle", "greet", "merge_window"))
+    return ConversationDefinition(
+        idle_s=reader.duration_s(idle, "idle") if idle else None,
+        greet=reader.boolean(greet, "greet") is not False if greet else True,
+        merge_window_s=(reader.duration_s(window, "merge_window") or 0.0) if window else 0.0,
+    )
+
+
+def read_knowledge(
+    reader: NodeReader, node: YamlNode | None, folder: Path
+) -> dict[str, KnowledgeDefinition]:
+    """Return the sources that questions are answered from."""
+    section = (
+        reader.any_mapping(node, "sources by name", "faq: {from: docs/*.md}") if node else None
+    )
+    found = {}
+    for name, inner in section.entries.items() if section else ():
+        entries = reader.mapping(inner, "knowledge")
+        source = entries.get("from") if entries else None
+        if entries is None or source is None:
+            reader.fail(inner, "a source says where it comes from", example="from: docs/*.md")
+            continue
+        patterns = reader.texts(source, "a pattern of files", example="from: docs/*.md")
+        _check_files(reader, source, patterns, folder)
+        found[name] = _knowledge(reader, name, entries, patterns)
+    return found
+
+
+def _check_files(
+    reader: NodeReader, node: YamlNode, patterns: tuple[str, ...], folder: Path
+) -> None:
+    for pattern in patterns:
+        if pattern.startswith("collection:"):
+            continue
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            reader.fail(node, "files of a bot lie in its own folder", example="from: docs/*.md")
+        elif not any(folder.glob(pattern)):
+            reader.fail(node, f"no file matches {pattern!r}", remedy="add one, or mend the pattern")
+
+
+def _knowledge(
+    reader: NodeReader, name: str, entries: YamlMapping, patterns: tuple[str, ...]
+) -> KnowledgeDefinition:
+    answer, cite, support, otherwise = (
+        entries.get(key) for key in ("answer", "cite", "min_support", "else")
+    )
+    return KnowledgeDefinition(
+        name=name,
+        source=entries.source,
+        patterns=patterns,
+        answer=(reader.word(answer, "answer", ("grounded", "free")) if answer else None)
+        or "grounded",
+        cite=reader.boolean(cite, "cite") is not False if cite else True,
+        min_support=reader.number(support, "min_support", least=0, most=1) if support else None,
+        otherwise=read_texts(reader, otherwise, "the text of 'else'") if otherwise else None,
+    )
+
+
+def read_glossary(reader: NodeReader, node: YamlNode | None) -> dict[str, Texts]:
+    """Return the terms that the bot can explain."""
+    section = (
+        reader.any_mapping(node, "terms and texts", 'half board: "Breakfast and dinner."')
+        if node
+        else None
+    )
+    read = {
+        term: read_texts(reader, inner, f"the text of {term!r}", names={})
+        for term, inner in (section.entries.items() if section else ())
+    }
+    return {term: texts for term, texts in read.items() if texts}
+
+
+def read_say(
+    reader: NodeReader,
+    node: YamlNode | None,
+    names: Mapping[str, ValueType],
+    about: tuple[str, ...],
+) -> SayTexts:
+    """Return the texts of acts; `about` are the slots and tasks that a key may name."""
+    section = reader.any_mapping(node, "texts by act", "welcome: [Hello!]") if node else None
+    if section is None:
+        return SayTexts()
+    texts: dict[str, Texts] = {}
+    rephrase, style = section.get("rephrase"), section.get("style")
+    for key, inner in section.entries.items():
+        if key in {"rephrase", "style"} or not _is_say_key(reader, section, key, about):
+            continue
+        read = read_texts(reader, inner, f"the text of {key!r}", names=names)
+        if read:
+            texts[key] = read
+    return SayTexts(
+        texts=texts,
+        rephrase=(reader.word(rephrase, "rephrase", REPHRASE) if rephrase else None) or "light",
+        style=(reader.text(style, "a style") or "") if style else "",
+    )
+
+
+def _is_say_key(reader: NodeReader, section: YamlMapping, key: str, about: tuple[str, ...]) -> bool:
+    act, _, name = key.partition(".")
+    known = [*SAY_KEYS, "rephrase", "style"]
+    if act not in known:
+        near = nearest_key(act, known)
+        hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
+        reader.problems.add(section.at(key), f"no text is called {act!r}; {hint}", text=key)
+        return False
+    if name and name not in about:
+        near = nearest_key(name, list(about))
+        hint = f"; did you mean {near!r}?" if near else ""
+        reader.problems.add(
+            section.at(key), f"no slot and no task is called {name!r}{hint}", text=key
+        )
+        return False
+    return True
+
+
+def read_behaviour(
+    reader: NodeReader,
+    node: YamlNode | None,
+    names: Mapping[str, ValueType],
+    facts: Mapping[str, ValueType],
+) -> BehaviourDefinition:
+    """Return how the bot behaves between the lines of its tasks."""
+    entries = reader.mapping(node, "behaviour") if node else None
+    if entries is None:
+        return BehaviourDefinition()
+    usual = BehaviourDefinition()
+    when, to = _handoff(reader, entries, facts)
+    depth = _inner(reader, entries, "digression", "max_depth")
+    scope = entries.get("out_of_scope")
+    outside = reader.mapping(scope, "out_of_scope") if isinstance(scope, YamlMapping) else None
+    say = outside.get("say") if outside else scope if scope and not outside else None
+    after, then = (outside.get("after"), outside.get("then")) if outside else (None, None)
+    never = entries.get("never")
+    return BehaviourDefinition(
+        correction=_word(reader, entries, "correction", ("silent", "ack", "confirm_if_late"))
+        or usual.correction,
+        max_depth=(reader.integer(depth, "max_depth", least=1, most=10) if depth else None)
+        or usual.max_depth,
+        out_of_scope=read_texts(reader, say, "the text of 'say'", names=names) if say else None,
+        out_of_scope_after=(reader.integer(after, "after", least=1, most=20) if after else None)
+        or usual.out_of_scope_after,
+        out_of_scope_then=(
+            reader.word(then, "then", ("handoff", "stop", "nothing")) if then else None
+        )
+        or usual.out_of_scope_then,
+        handoff_when=when,
+        handoff_to=to,
+        chitchat=_word(reader, entries, "chitchat", ("off", "brief", "free")) or usual.chitchat,
+        initiative=_word(reader, entries, "initiative", ("system", "mixed", "user"))
+        or usual.initiative,
+        never=reader.texts(never, "a topic") if never else (),
+    )
+
+
+def _word(reader: NodeReader, entries: YamlMapping, key: str, words: tuple[str, ...]) -> str | None:
+    node = entries.get(key)
+    return reader.word(node, key, words) if node else None
+
+
+def _inner(reader: NodeReader, entries: YamlMapping, key: str, inner: str) -> YamlNode | None:
+    node = entries.get(key)
+    found = reader.mapping(node, key) if node else None
+    return found.get(inner) if found else None
+
+
+def _handoff(
+    reader: NodeReader, entries: YamlMapping, facts: Mapping[str, ValueType]
+) -> tuple[tuple[HandoffRule, ...], str]:
+    node = entries.get("handoff")
+    found = reader.mapping(node, "handoff") if node else None
+    if found is None:
+        return (), ""
+    rules = []
+    when, to = found.get("when"), found.get("to")
+    for item in reader.items(when) if when else ():
+        read = reader.expression(item, "when", names={**facts, **HANDOFF_NAMES}, kinds={Kind.BOOL})
+        if read:
+            rules.append(HandoffRule(condition=read, source=item.source))
+    return tuple(rules), (reader.text(to, "a queue") or "") if to else ""
