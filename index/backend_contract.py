@@ -266,7 +266,9 @@ class AnnBackendContract:
 
     def test_its_space_holds_efforts_in_ascending_order(self) -> None:
         """And parameters that it takes itself."""
-        for candidate in type(self.builder).space(100_000, 384):
+        candidates = list(type(self.builder).space(100_000, 384))
+        assert candidates
+        for candidate in candidates:
             assert candidate.builder.name == self.builder.name
             assert list(candidate.efforts) == sorted(set(candidate.efforts))
             assert candidate.efforts[0] >= 1

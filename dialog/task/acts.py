@@ -46,9 +46,9 @@ QUESTIONS: Final = frozenset(
 class Act:
     """One act.
 
-    `values` are canonical values by slot, all of which are said. `key` names the text of the bot
-    file's `say:` that words it, `text` holds a text of the bot file itself (all variants of it);
-    without both it is worded from the slot's type. `options` are what may be chosen. `source` is
+    `values` are canonical values by slot, all of which are said. `key` names the text that
+    words it, in the bot file (`dialog.task.text_keys`) or among the built-in phrases; without one
+    it is worded from the act and the slot's type. `options` are what may be chosen. `source` is
     "file:line:column". `reason` tells the decision card why.
     """
 
@@ -61,9 +61,10 @@ class Act:
     entities: tuple[JSON, ...] = ()  # keys of rows of `table`
     options: tuple[JSON, ...] = ()
     key: str = ""
-    text: tuple[str, ...] = ()
     must_include: tuple[str, ...] = ()  # words beyond the renderings of `values`
     citations: tuple[JSON, ...] = ()
+    given: Mapping[str, JSON] = field(default_factory=dict)  # further names for the text
+    words: str = ""  # words that are no template, such as an answer from documents
     tries: int = 0  # how often this question was put before
     source: str = ""
     reason: str = ""
@@ -82,7 +83,7 @@ class Act:
 def act_from_payload(payload: Mapping[str, JSON]) -> Act:
     """Return the act that `Act.to_payload` gave."""
     values = dict(payload)
-    for name in ("entities", "options", "text", "must_include", "citations"):
+    for name in ("entities", "options", "must_include", "citations"):
         if name in values:
             values[name] = tuple(values[name])
     values["name"] = ActName(values["name"])

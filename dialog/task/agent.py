@@ -1,41 +1,392 @@
-"""One turn of a task-oriented conversation, from the user's message to the recorded reply."""
+"""One turn of a task-oriented conversation, from the user's message to the recorded reply.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+    known? → put secrets away → record → read → fold → decide ⇄ call, find → say → record
 
-from dialog.task.acts import Act
-from dialog.task.commands import JSON, Command
+Each event is appended, with the number it must have, before its effect: a crash repeats no write.
+The spine of the folder; what is decided, said and stored is the work of the files beside it.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from dialog.bot.definition import BotDefinition
+from dialog.errors import ConcurrentTurnError, DialogError
+from dialog.task.acts import Act, ActName, CallTool, Decision, FindPassages
+from dialog.task.buttons import command_of_button
+from dialog.task.commands import Command
+from dialog.task.event_log import (
+    QueuedHandoff,
+    TaskConversation,
+    TaskEventLog,
+    Timer,
+    Written,
+    reply_to,
+)
+from dialog.task.events import (
+    BotUttered,
+    CommandsParsed,
+    Opened,
+    OperatorActed,
+    PassagesFound,
+    TaskEvent,
+    TimerFired,
+    ToolReturned,
+    ToolStarted,
+    UserUttered,
+)
+from dialog.task.handoff import summary_of
+from dialog.task.knowledge import Chatter, KnowledgeBase, standalone
+from dialog.task.messages import Reply, UserMessage
+from dialog.task.nlg import NLG, TemplateNLG
+from dialog.task.policy import Policy, RulePolicy, check_legal
+from dialog.task.redaction import Redacted, Vault, redact, with_placeholders
+from dialog.task.sessions import Session, Sessions
+from dialog.task.state import DialogState, HandoffStatus, TaskFrame
+from dialog.task.tool_runner import CallOrigin, ToolRunner
+from dialog.task.understanding import Tracker, Understanding
+
+MAX_STEPS: Final = 8
+_MAX_ATTEMPTS: Final = 5
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UserMessage:
-    """What a user sends: words, or a button's payload. A known `id` is answered from the log.
+class AgentParts:
+    """What an agent works with; the defaults need neither model nor documents."""
 
-    `now` is ISO 8601 with its offset, `commands` bypass the tracker (tests, buttons).
-    """
-
-    id: str
-    text: str = ""
-    button: str = ""
-    now: str = ""
-    locale: str = ""
-    timezone: str = ""
-    channel: str = ""
-    commands: tuple[Command, ...] | None = None
+    policy: Policy = field(default_factory=RulePolicy)
+    nlg: NLG = field(default_factory=TemplateNLG)
+    knowledge: KnowledgeBase | None = None
+    chatter: Chatter | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What the bot says to one message; `text` "" means that a person has the conversation."""
+class TaskAgent:
+    """Answers the messages of conversations with one version of one bot."""
 
-    conversation_id: str
-    message_id: str
-    text: str
-    acts: tuple[Act, ...] = ()
-    buttons: tuple[JSON, ...] = ()
-    citations: tuple[JSON, ...] = ()
-    slots: Mapping[str, JSON] = field(default_factory=dict)
-    task: str = ""
-    handoff: str = "none"
-    is_closed: bool = False
-    is_replayed: bool = False
+    def __init__(
+        self,
+        bot: BotDefinition,
+        tracker: Tracker,
+        log: TaskEventLog,
+        tools: ToolRunner,
+        *,
+        vault: Vault | None = None,
+        parts: AgentParts | None = None,
+    ) -> None:
+        self.bot = bot
+        self._tracker = tracker
+        self._log = log
+        self._tools = tools
+        self._vault = vault or Vault()
+        self._parts = parts or AgentParts()
+        self._sessions = Sessions(bot, log)
+
+    def open(
+        self,
+        conversation_id: str,
+        *,
+        owner: str = "",
+        opened: Opened | None = None,
+        parent: str = "",
+    ) -> None:
+        """Open a conversation; without `opened` it begins now, in the bot's language and zone."""
+        zone = self.bot.locales.timezone
+        begin = opened or Opened(
+            locale=self.bot.locales.default,
+            timezone="UTC" if zone == "user" else zone,
+            now=self._parts.clock().isoformat(),
+        )
+        head = TaskConversation(
+            id=conversation_id,
+            owner=owner,
+            bot=self.bot.name,
+            bot_hash=self.bot.hash,
+            parent=parent,
+        )
+        self._log.create(head, begin)
+
+    def greet(self, conversation_id: str) -> Reply:
+        """Say the first words of a conversation, before the user has written anything."""
+        with self._sessions.held(conversation_id) as session:
+            if not session.state.is_greeted:
+                self._speak(session, self._parts.policy.decide(self.bot, session.state), "")
+            return self._reply(
+                session,
+                session.last_reply
+                or BotUttered(
+                    message_id="", text=session.state.last_text, acts=session.state.last_acts
+                ),
+            )
+
+    def respond(self, conversation_id: str, message: UserMessage) -> Reply:
+        """Answer one user message and record what happened.
+
+        Raises:
+            UnknownConversationError: there is no such conversation.
+            ConcurrentTurnError: other processes kept writing to it.
+            CommandError: the button is none of ours.
+        """
+        for attempt in range(_MAX_ATTEMPTS):
+            with self._sessions.held(conversation_id) as session:
+                try:
+                    return self._respond(session, message)
+                except ConcurrentTurnError:
+                    self._sessions.drop(conversation_id)
+                    if attempt == _MAX_ATTEMPTS - 1:
+                        raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _respond(self, session: Session, message: UserMessage) -> Reply:
+        known = session.replies.get(message.id)
+        if known is None and session.has_seen(message.id):
+            known = reply_to(self._log.read(session.id)[1], message.id)
+        if known is not None:
+            return replace(self._reply(session, known), is_replayed=True)
+        if not session.state.is_answered:
+            unfinished = session.state.message_id
+            reply = self._finish(session, unfinished)
+            if unfinished == message.id:
+                return reply
+        button = command_of_button(message.button) if message.button else None
+        said = redact(self.bot, session.state, session.id, message.text, self._vault)
+        now = message.now or self._parts.clock().isoformat()
+        session.append(
+            UserUttered(
+                message_id=message.id,
+                text=said.text,
+                now=now,
+                button=message.button,
+                channel=message.channel,
+                locale=message.locale,
+                timezone=message.timezone,
+                placeholders=said.placeholders,
+            )
+        )
+        given = message.commands if button is None else (button,)
+        self._read(session, given)
+        return self._finish(session, message.id)
+
+    def _read(self, session: Session, given: tuple[Command, ...] | None) -> None:
+        """Turn the last message into commands, and record them."""
+        state = session.state
+        if given is not None:
+            found = Understanding(commands=given, tracker="given")
+        elif state.handoff is not HandoffStatus.NONE:
+            found = Understanding(tracker="none")
+        else:
+            found = self._tracker.read(self.bot, state, state.last_message)
+            said = Redacted(text=state.last_message, placeholders=state.placeholders)
+            found = replace(found, commands=with_placeholders(said, found.commands))
+        session.append(
+            CommandsParsed(
+                commands=tuple(found.commands),
+                posteriors=found.posteriors,
+                tracker=found.tracker,
+                grammar=found.grammar,
+                model=found.model,
+                tokens_computed=found.tokens_computed,
+            )
+        )
+
+    def _finish(self, session: Session, message_id: str) -> Reply:
+        """Bring a turn to its end: from wherever it stands to the recorded reply."""
+        if not session.state.is_parsed:
+            button = session.state.last_button
+            self._read(session, (command_of_button(button),) if button else None)
+        self._settle_doubts(session)
+        for _ in range(MAX_STEPS):
+            decision = self._parts.policy.decide(self.bot, session.state)
+            if decision.step is None:
+                return self._speak(session, decision, message_id)
+            self._take(session, decision.step)
+        _log.error("a turn of %s took more than %d steps", session.id, MAX_STEPS)
+        acts = (
+            Act(name=ActName.REPAIR, key="sorry", reason="max_steps"),
+            Act(name=ActName.OFFER_INTENT, key="offer_handoff", reason="max_steps"),
+        )
+        return self._speak(session, Decision(acts=acts, rule="max_steps"), message_id)
+
+    def _settle_doubts(self, session: Session) -> None:
+        """End the calls that a crash left open: made again if the same deed, else in doubt."""
+        for frame in session.state.frames:
+            call = frame.pending
+            if call is None:
+                continue
+            started = ToolStarted(
+                call_id=call.id,
+                tool=call.tool,
+                arguments=call.arguments,
+                frame=frame.id,
+                purpose=call.purpose,
+                place=call.place,
+            )
+            if self._tools.may_repeat(call.tool):
+                session.append(self._run(session, started, frame))
+            else:
+                session.append(ToolReturned(call_id=call.id, error="in_doubt", is_in_doubt=True))
+
+    def _take(self, session: Session, step: CallTool | FindPassages) -> None:
+        if isinstance(step, FindPassages):
+            session.append(self._find(session.state, step))
+            return
+        frame = session.state.frame(step.frame)
+        assert frame is not None, "a call belongs to an open frame"
+        started = ToolStarted(
+            call_id=f"{session.id}:{session.state.counters.calls + 1}",
+            tool=step.tool,
+            arguments=step.arguments,
+            frame=step.frame,
+            purpose=step.purpose,
+            place=step.place,
+            source=step.source,
+        )
+        session.append(started)
+        session.append(self._run(session, started, frame))
+
+    def _run(self, session: Session, started: ToolStarted, frame: TaskFrame) -> ToolReturned:
+        origin = CallOrigin(
+            user=session.conversation.owner, conversation=session.id, frame=frame.id
+        )
+        # The policy lets no call come so far that the user has not agreed to as the bot demands.
+        return self._tools.run(started, origin, is_agreed=True)
+
+    def _find(self, state: DialogState, step: FindPassages) -> PassagesFound:
+        base, source = self._parts.knowledge, self.bot.knowledge[step.knowledge]
+        if base is None:
+            return PassagesFound(query=step.query, knowledge=step.knowledge, error="no retrieval")
+        query = standalone(self.bot, state, step.query)
+        try:
+            found = base.answer(self.bot, source, query)
+        except DialogError as error:
+            _log.warning("%s could not be searched: %s", step.knowledge, error)
+            return PassagesFound(query=step.query, knowledge=step.knowledge, error=str(error))
+        return PassagesFound(
+            query=step.query,
+            knowledge=step.knowledge,
+            answer=found.text,
+            citations=found.citations,
+            score=found.score,
+        )
+
+    def _speak(self, session: Session, decision: Decision, message_id: str) -> Reply:
+        state = session.state
+        acts = self._with_small_talk(state, decision.acts)
+        check_legal(self.bot, state, acts)
+        said = self._parts.nlg.say(self.bot, state, acts)
+        uttered = BotUttered(
+            message_id=message_id,
+            text=said.text,
+            acts=acts,
+            templates=said.templates,
+            variants=said.variants,
+            buttons=said.buttons,
+            rule=decision.rule,
+            lost=decision.lost,
+            rephrased_from=said.rephrased_from,
+        )
+        session.append(uttered, written=self._written(session, acts))
+        return self._reply(session, uttered)
+
+    def _with_small_talk(self, state: DialogState, acts: tuple[Act, ...]) -> tuple[Act, ...]:
+        if self._parts.chatter is None or not any(act.key == "chitchat" for act in acts):
+            return acts
+        words = self._parts.chatter.chat(self.bot, state, state.last_message)
+        if not words:
+            return acts
+        return tuple(
+            replace(act, key="answer", words=words) if act.key == "chitchat" else act
+            for act in acts
+        )
+
+    def _written(self, session: Session, acts: tuple[Act, ...]) -> Written:
+        """Return what goes with a reply into one transaction: a person's queue, the idle timer."""
+        handoff = next((act for act in acts if act.name is ActName.HANDOFF), None)
+        queued = None
+        if handoff is not None:
+            queued = QueuedHandoff(
+                conversation_id=session.id,
+                queue=str(handoff.options[0]) if handoff.options else "people",
+                summary=summary_of(self.bot, session.state, handoff.reason),
+            )
+        idle_s = self.bot.conversation.idle_s
+        was_idle = any(notice.kind == "idle" for notice in session.state.notices)
+        if idle_s is None or was_idle or not session.state.frames:
+            return Written(handoff=queued, drop_timer="idle")
+        due = self._parts.clock() + timedelta(seconds=idle_s)
+        timer = Timer(conversation_id=session.id, name="idle", due_at=due)
+        return Written(handoff=queued, set_timer=timer)
+
+    def _reply(self, session: Session, uttered: BotUttered) -> Reply:
+        state = session.state
+        top = state.top
+        slots = {n: c.value for n, c in top.slots.items() if c.has_value} if top else {}
+        return Reply(
+            conversation_id=session.id,
+            message_id=uttered.message_id,
+            text=uttered.text,
+            acts=uttered.acts,
+            buttons=uttered.buttons,
+            citations=tuple(c for act in uttered.acts for c in act.citations),
+            slots=slots,
+            task=top.task if top is not None else "",
+            handoff=state.handoff.value,
+            is_closed=state.is_closed,
+        )
+
+    def state(self, conversation_id: str) -> DialogState:
+        """Return where a conversation stands.
+
+        Raises:
+            UnknownConversationError: there is no such conversation.
+        """
+        with self._sessions.held(conversation_id) as session:
+            return session.state
+
+    def fire(self, timer: Timer) -> Reply | None:
+        """Let a due timer run out, once; None if another one was faster or it no longer counts."""
+        with self._sessions.held(timer.conversation_id) as session:
+            now = self._parts.clock().isoformat()
+            try:
+                fired: TaskEvent = TimerFired(name=timer.name, now=now)
+                session.append(fired, written=Written(drop_timer=timer.name))
+            except ConcurrentTurnError:
+                self._sessions.drop(timer.conversation_id)
+                return None
+            return self._finish(session, "")
+
+    def operate(self, conversation_id: str, event: OperatorActed) -> Reply | None:
+        """Record what a person did; giving the conversation back, the bot speaks again.
+
+        Raises:
+            UnknownConversationError: there is no such conversation.
+            ValueError: no such action, or nobody has asked for a person.
+        """
+        if event.action not in ("take", "say", "return"):
+            raise ValueError(f"an operator can take, say or return, got {event.action!r}")
+        with self._sessions.held(conversation_id) as session:
+            if session.state.handoff is HandoffStatus.NONE and event.action != "take":
+                raise ValueError(f"{event.action}: no person has this conversation; take it first")
+            status = {"take": "taken", "return": "returned"}.get(event.action)
+            queued = None
+            if status is not None:
+                summary = summary_of(self.bot, session.state, event.action)
+                queued = QueuedHandoff(
+                    conversation_id=conversation_id,
+                    queue=self.bot.behaviour.handoff_to or "people",
+                    summary=summary,
+                    status=status,
+                    operator=event.operator,
+                )
+            session.append(event, written=Written(handoff=queued))
+            return self._finish(session, "") if event.action == "return" else None
+
+    def delete(self, conversation_id: str) -> None:
+        """Erase a conversation: its events, timers, handoffs and what was kept for it."""
+        self._log.delete(conversation_id)
+        self._sessions.drop(conversation_id)
+        self._vault.forget(conversation_id)

@@ -69,6 +69,7 @@ class Cell:
     is_dontcare: bool = False
     is_skipped: bool = False
     is_inferred: bool = False  # not the user's words: never accepted silently for a write
+    plan: str = ""  # how it is to be grounded: a `Confirmation`, "" once that is settled
     set_turn: int = 0
     history: tuple[PastValue, ...] = ()
 
@@ -93,14 +94,16 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """A call of this frame that was made."""
+class Call:
+    """A call of this frame: what it is for, and with what it was made."""
 
-    call_id: str
+    id: str
     tool: str
+    purpose: str
     place: str
     arguments: Mapping[str, JSON] = field(default_factory=dict)
-    is_ok: bool = True
+    is_write: bool = False
+    is_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ class Search:
     shown: tuple[JSON, ...] = ()  # those on the table now
     seen: tuple[JSON, ...] = ()  # all that were ever shown
     relaxed: tuple[str, ...] = ()
-    sort: str = ""
+    chosen: JSON = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +127,8 @@ class TaskFrame:
     id: int
     status: FrameStatus = FrameStatus.ACTIVE
     slots: Mapping[str, Cell] = field(default_factory=dict)
-    step: tuple[int, ...] = (0,)  # the place in the task's `do`
+    program: str = "do"  # which of the task's lists of steps: do, on_cancel
+    step: int = 0  # the next instruction of the program
     result: JSON = None
     parent: int = 0
     search: Search | None = None
@@ -132,9 +136,12 @@ class TaskFrame:
     confirmed: str = ""  # digest of the values that the user agreed to
     tries: Mapping[str, int] = field(default_factory=dict)
     answered: Mapping[str, bool] = field(default_factory=dict)  # yes or no, by place of the step
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[Call, ...] = ()  # the writes that were made, in order
     failure: str = ""
-    pending_call: str = ""  # id of a call that was begun and has not ended
+    pending: Call | None = None  # a call that was begun and has not ended
+    ask_next: tuple[str, ...] = ()  # slots to ask before all others
+    retries: int = 0  # of the call at `step`
+    is_silent: bool = False  # its end is not announced
 
     def cell(self, slot: str) -> Cell:
         """Return a slot's cell, an empty one if nothing was ever said."""
@@ -176,9 +183,8 @@ class Pair:
 class Notice:
     """Something that this turn's reply must take up; gone once it is said.
 
-    `kind` is one of: invalid, changed, added, removed, cleared, ack, unclear, repeat, rephrase,
-    why, what, attribute, knowledge, chitchat, held, cancelled, nothing_to_cancel, needs, no_task,
-    nothing_back, resumed, queued, handoff, failed, success, clarify, said, operator, restarted.
+    `kind` says what: invalid, changed, needs, knowledge, cancelled, success, … (all of them, and
+    what is said of each, stand in `dialog.task.notices`).
     """
 
     kind: str
@@ -187,7 +193,9 @@ class Notice:
     slot: str = ""
     value: JSON = None
     text: str = ""
+    key: str = ""
     options: tuple[JSON, ...] = ()
+    citations: tuple[JSON, ...] = ()
     source: str = ""
 
 
@@ -245,7 +253,11 @@ class DialogState:
     last_acts: tuple[Act, ...] = ()
     last_text: str = ""
     last_message: str = ""  # the user's words, placeholders for what is sensitive
+    last_button: str = ""
+    placeholders: Mapping[str, str] = field(default_factory=dict)  # of the message → their slots
     message_id: str = ""
+    is_parsed: bool = True  # whether the last message was read
+    is_answered: bool = True  # whether it was answered
     is_greeted: bool = False
     is_closed: bool = False
     counters: Counters = field(default_factory=Counters)
