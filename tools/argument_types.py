@@ -119,6 +119,8 @@ def _argument_type(annotation: Any, where: str, above: tuple[type, ...]) -> Argu
 
 
 def _plain(kind: type, where: str, above: tuple[type, ...]) -> ArgumentType:
+    if kind is Json:
+        return ArgumentType(schema={}, read=_same, is_nullable=True)
     if kind in _SCALARS:
         schema, read = _SCALARS[kind]
         return ArgumentType(schema=dict(schema), read=read)
@@ -169,7 +171,6 @@ _ISO_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
 _ISO_ZONE = r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?"
 # Patterns and not formats: "date-time" demands a zone, which a person rarely says.
 _SCALARS: dict[type, tuple[Schema, Read]] = {
-    Json: ({}, _same),
     str: ({"type": "string"}, _same),
     bool: ({"type": "boolean"}, _same),
     int: ({"type": "integer"}, _integer),

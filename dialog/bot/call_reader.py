@@ -51,7 +51,14 @@ def read_call(reader: NodeReader, node: YamlNode, callables: Callables) -> CallD
     name, inner = found
     tool = callables.tools.get(name)
     if tool is None:
-        _unknown(reader, node, f"tools.py has no function {name!r}", name, list(callables.tools))
+        near = nearest_key(name, list(callables.tools))
+        there = ", ".join(callables.tools) or "none"
+        hint = f"did you mean {near!r}?" if near else f"there are {there}"
+        reader.fail(
+            node, f"tools.py has no function {name!r}; {hint}",
+            remedy="write it, in the file tools.py beside the bot file",
+            example=f'def {name}(name, date): return {{"code": "A1"}}',
+        )  # fmt: skip
         return None
     parameters = parameters_of(tool)
     if inner is None:
@@ -121,8 +128,26 @@ def _unknown(
 def _by_name(
     reader: NodeReader, node: YamlNode, name: str, parameters: Mapping[str, bool]
 ) -> CallDefinition | None:
-    """Check that each argument that must be given is a slot, a fact or the result."""
+    """Check that each argument that must be given is a slot, a fact or the result.
+
+    `release(hold_id)` may also take its argument from `result.hold_id`, if the task mentions that:
+    fields of results are declared nowhere else.
+    """
     missing = [p for p, needed in parameters.items() if needed and p not in reader.names]
+    if missing and set(missing) <= reader.result_fields:
+        found = [
+            (
+                p,
+                reader.expression_of(
+                    f"result.{p}" if p in missing else p, node.source, reader.names
+                ),
+            )
+            for p in parameters
+            if p in missing or p in reader.names
+        ]
+        return CallDefinition(
+            function=name, arguments=tuple((p, e) for p, e in found if e), source=node.source
+        )
     for parameter in missing:
         near = nearest_key(parameter, list(reader.names))
         hint = f"; did you mean {near!r}?" if near else ""

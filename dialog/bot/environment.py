@@ -29,9 +29,9 @@ HANDOFF_NAMES: dict[str, ValueType] = {
     "user_asks": BOOL,
     "tries": NUMBER,
     "tool_failed": NUMBER,
+    "unclear": NUMBER,
     "out_of_scope": NUMBER,
-    "knowledge_missed": NUMBER,
-    "repairs": NUMBER,
+    "abstained": NUMBER,
     "turns": NUMBER,
 }
 """What `handoff.when` may count beside the user's facts."""

@@ -6,8 +6,9 @@ includes, tables and functions, the types of all slots, and then the tasks with 
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dialog.bot.bot_files import BotFiles, read_files
@@ -16,7 +17,7 @@ from dialog.bot.call_reader import Callables
 from dialog.bot.carried_slots import CarriedSlots
 from dialog.bot.definition import BotDefinition, SlotDefinition, TaskDefinition
 from dialog.bot.environment import merged, task_names, value_type
-from dialog.bot.node_reader import NodeReader
+from dialog.bot.node_reader import NodeReader, written
 from dialog.bot.problems import Problems
 from dialog.bot.section_readers import (
     read_behaviour,
@@ -83,7 +84,6 @@ class _Loader:
         tasks = {task: self._task(task, node, list(nodes)) for task, node in nodes.items()}
         everything = merged([shared_names, *(self._names_of(d) for d in self.drafts.values())])
         reader = self._with(everything)
-        about = (*tasks, *everything)
         return BotDefinition(
             name=name,
             folder=str(folder),
@@ -100,7 +100,7 @@ class _Loader:
             slots=self._slots(shared, self._with(shared_names)),
             tasks=tasks,
             tools=tools,
-            say=read_say(reader, sections.get("say"), everything, about),
+            say=read_say(reader, sections.get("say"), everything, _slot_names(shared, self.drafts)),
             behaviour=read_behaviour(reader, sections.get("behaviour"), everything, self.facts),
             model=self._model(),
             tests=self._stored("tests"),
@@ -267,7 +267,10 @@ class _Loader:
             self.drafts[task].update({**ordered, **implicit})
 
     def _task(self, name: str, node: YamlMapping, tasks: list[str]) -> TaskDefinition:
-        reader = self._with(self._names_of(self.drafts[name]))
+        mentioned = re.findall(r"\bresult\.([^\W\d]\w*)", written(node))
+        reader = replace(
+            self._with(self._names_of(self.drafts[name])), result_fields=frozenset(mentioned)
+        )
         task_reader = TaskReader(
             reader=reader, callables=self.callables, tables=self.callables.tables, tasks=tasks
         )
@@ -294,7 +297,10 @@ class _Loader:
             if node is not None:
                 self.reader.fail(node, f"there is no file {name!r} beside the bot file")
             return {}
-        return load_tools(path, file=name, types=self._raw_types(), problems=self.problems)
+        found = load_tools(path, file=name, types=self._raw_types(), problems=self.problems)
+        if found is None:
+            self.problems.raise_if_any()  # all calls would be unknown, and none of them wrong
+        return found or {}
 
     def _raw_types(self) -> dict[str, str]:
         """Return the types of slots as written, for arguments without annotations."""
@@ -320,6 +326,12 @@ class _Loader:
         for name, table in sorted(tables.items()):
             digest.update(name.encode() + json.dumps(table.rows, sort_keys=True).encode())
         return digest.hexdigest()
+
+
+def _slot_names(
+    shared: Mapping[str, SlotDraft], drafts: Mapping[str, Mapping[str, SlotDraft]]
+) -> list[str]:
+    return list(dict.fromkeys((*shared, *(name for slots in drafts.values() for name in slots))))
 
 
 def _raw_type(node: YamlNode) -> str:

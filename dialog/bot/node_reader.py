@@ -39,6 +39,7 @@ class NodeReader:
     problems: Problems
     locales: tuple[str, ...] = ("en",)
     names: Mapping[str, ValueType] = field(default_factory=dict)
+    result_fields: frozenset[str] = frozenset()  # that the texts of a task mention
 
     def fail(self, node: YamlNode, message: str, *, example: str = "", remedy: str = "") -> None:
         """Note a problem of a node."""
@@ -67,7 +68,9 @@ class NodeReader:
                     text=key, remedy='put quotes round this text: "…, …"',
                 )  # fmt: skip
                 continue
-            hint = f"did you mean {near!r}?" if near else f"a {level} has {', '.join(known)}"
+            hint = (
+                f"did you mean {near!r}?" if near else f"the level {level!r} has {', '.join(known)}"
+            )
             self.problems.add(
                 node.at(key), f"unknown key {key!r}; {hint}", text=f"{key}: {written(value)}",
                 example=known[near] if near else "",
@@ -85,7 +88,9 @@ class NodeReader:
         if isinstance(node, YamlScalar) and not node.is_null:
             return node.text
         remedy = ""
-        if isinstance(node, YamlMapping) and node.is_flow:
+        if isinstance(node, YamlScalar):
+            remedy = 'nothing is written here; write a text, "" for an empty one'
+        elif isinstance(node, YamlMapping) and node.is_flow:
             remedy = 'a text that begins with a brace needs quotes: "{…} …"'
         elif isinstance(node, YamlMapping) and len(node.entries) == 1:
             key, value = next(iter(node.entries.items()))
@@ -180,13 +185,13 @@ class NodeReader:
         return found
 
     def expression_of(
-        self, text: str, source: SourceLine, names: Mapping[str, ValueType]
+        self, text: str, source: SourceLine, names: Mapping[str, ValueType], *, within: str = ""
     ) -> Expression | None:
-        """Return the expression that a text is."""
+        """Return the expression that a text is; `within` is the text around it."""
         try:
             return parse_expression(text, names, source)
         except ExpressionError as error:
-            self.problems.add(source, str(error), text=text)
+            self.problems.add(source, str(error), text=within or text)
             return None
 
     def condition(self, node: YamlNode, key: str) -> Expression | None:

@@ -1,7 +1,7 @@
 """Reading what stands beside the tasks: locales, tables, knowledge, texts, behaviour."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,22 +14,37 @@ from dialog.bot.definition import (
     LocalesDefinition,
 )
 from dialog.bot.environment import HANDOFF_NAMES
+from dialog.bot.expression_operations import TEXT
 from dialog.bot.file_keys import nearest_key
 from dialog.bot.node_reader import NodeReader
 from dialog.bot.text_reader import read_texts
 from dialog.bot.texts import SayTexts, Texts
 from dialog.bot.value_types import Kind, ValueType
+from dialog.slot_types.catalogue import PLAIN_NAMES
 
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 REPHRASE = ("off", "light", "free")
 SAY_KEYS = (
-    "welcome", "goodbye", "req_more", "ask", "reask", "why", "confirm", "implicit_confirm",
-    "clarify", "offer", "no_offer", "offer_intent", "inform", "inform_count", "ack", "repair",
-    "invalid", "hold", "handoff", "handoff_return", "cancelled", "nothing_to_cancel", "resumed",
-    "done", "failed", "notify_success", "notify_failure", "out_of_scope", "no_knowledge",
-    "chitchat", "repeat", "idle", "apology", "what", "gate", "corrected", "queued", "returned",
+    "abstained", "ack", "added", "again", "and", "answer", "anything_else", "attribute",
+    "attribute.unknown", "back", "cancelled", "change_constraint", "change_what", "changed",
+    "check_failed", "chitchat", "clarify", "clarify_task", "cleared", "confirm", "confirm.slot",
+    "count", "dropped", "example", "failed", "goodbye", "handoff", "handoff_hint", "hold",
+    "how_can_i_help", "how_can_i_help_with", "idle", "implicit_confirm", "in_doubt", "invalid",
+    "invalid.checksum", "invalid.end_before_start", "invalid.no_such_row",
+    "invalid.no_such_time", "invalid.not_a_choice", "invalid.too_early", "invalid.too_large",
+    "invalid.too_late", "invalid.too_small", "invalid.tool", "invalid.wrong_form", "kept",
+    "language", "needs", "next", "no", "no_language", "no_more", "none", "none_relaxed",
+    "nothing_back", "nothing_to_cancel", "nothing_to_resume", "offer", "offer.one",
+    "offer_handoff", "operator", "or", "out_of_scope", "queue_started", "queued", "removed",
+    "request", "restarted", "resume", "resumed", "sorry", "success", "success.chosen",
+    "unclear", "undo", "waiting", "welcome", "what", "which", "why", "why_nothing", "yes",
 )  # fmt: skip
-"""What `say:` may word; behind a point stands the slot or the task that it is about."""
+"""What `say:` may word, beside `ask.SLOT`, `reask.SLOT` and `request.TYPE`."""
+SAY_NAMES = (
+    "bound", "count", "for_slot", "options", "rows", "slot", "task", "tasks", "text", "value",
+    "values",
+)  # fmt: skip
+"""What the built-in texts fill in, and texts of `say:` may therefore mention."""
 
 
 def read_locales(reader: NodeReader, node: YamlNode | None) -> LocalesDefinition:
@@ -140,18 +155,19 @@ def read_say(
     reader: NodeReader,
     node: YamlNode | None,
     names: Mapping[str, ValueType],
-    about: tuple[str, ...],
+    slots: Sequence[str],
 ) -> SayTexts:
-    """Return the texts of acts; `about` are the slots and tasks that a key may name."""
+    """Return the texts of acts; `slots` are those that a key may name."""
     section = reader.any_mapping(node, "texts by act", "welcome: [Hello!]") if node else None
     if section is None:
         return SayTexts()
     texts: dict[str, Texts] = {}
+    known = {**dict.fromkeys(SAY_NAMES, TEXT), **names}
     rephrase, style = section.get("rephrase"), section.get("style")
     for key, inner in section.entries.items():
-        if key in {"rephrase", "style"} or not _is_say_key(reader, section, key, about):
+        if key in {"rephrase", "style"} or not _is_say_key(reader, section, key, slots):
             continue
-        read = read_texts(reader, inner, f"the text of {key!r}", names=names)
+        read = read_texts(reader, inner, f"the text of {key!r}", names=known)
         if read:
             texts[key] = read
     return SayTexts(
@@ -161,22 +177,22 @@ def read_say(
     )
 
 
-def _is_say_key(reader: NodeReader, section: YamlMapping, key: str, about: tuple[str, ...]) -> bool:
-    act, _, name = key.partition(".")
-    known = [*SAY_KEYS, "rephrase", "style"]
-    if act not in known:
-        near = nearest_key(act, known)
-        hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
-        reader.problems.add(section.at(key), f"no text is called {act!r}; {hint}", text=key)
-        return False
-    if name and name not in about:
-        near = nearest_key(name, list(about))
-        hint = f"; did you mean {near!r}?" if near else ""
-        reader.problems.add(
-            section.at(key), f"no slot and no task is called {name!r}{hint}", text=key
-        )
-        return False
-    return True
+def _is_say_key(reader: NodeReader, section: YamlMapping, key: str, slots: Sequence[str]) -> bool:
+    act, _, _name = key.partition(".")
+    if key in SAY_KEYS:
+        return True
+    known: Sequence[str] = (*SAY_KEYS, "rephrase", "style", "ask.SLOT", "reask.SLOT")
+    what = "no text is called"
+    if act in {"ask", "reask"}:
+        known, what = [f"{act}.{slot}" for slot in slots], "no slot has the text"
+    elif act == "request":
+        known = [f"request.{kind}" for kind in (*PLAIN_NAMES, "choice", "entity", "regex")]
+    if key in known:
+        return True
+    near = nearest_key(key, list(known)) or nearest_key(act, list(known))
+    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
+    reader.problems.add(section.at(key), f"{what} {key!r}; {hint}", text=key)
+    return False
 
 
 def read_behaviour(

@@ -102,10 +102,11 @@ class SlotTyping:
         inner = entries.get("type") if entries else node
         assert inner is not None
         if isinstance(inner, YamlMapping):
-            written = next(iter(inner.entries), "")
+            word, table = next(iter(inner.entries.items()), ("entity", None))
+            what = table.text if isinstance(table, YamlScalar) else "TABLE"
             reader.fail(
                 inner, "a type is one word", example="type: entity:hotels",
-                remedy=f"write {written}:TABLE without a blank behind the colon",
+                remedy=f"write {word}:{what} without a blank behind the colon",
             )  # fmt: skip
             return None
         if isinstance(inner, YamlSequence):

@@ -150,5 +150,5 @@ def _placeholder(
                 text=text, example="{price:money}",
             )  # fmt: skip
             return None
-    expression = reader.expression_of(inner, source, names)
+    expression = reader.expression_of(inner, source, names, within=text)
     return None if expression is None else Placeholder(expression=expression, renderer=renderer)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 from dialog.bot.problems import Problems
 from dialog.bot.source import SourceLine
@@ -20,46 +21,21 @@ from tools.argument_types import Json
 from tools.base import Tool
 from tools.errors import ToolDeclarationError
 
-_JSON = "_json_value"  # the name that stands for `Json` in the module
-_SCALARS = {
-    "integer": "int", "number": "float", "percent": "float", "bool": "bool",
+_SCALARS: Mapping[str, type] = {
+    "integer": int, "number": float, "percent": float, "bool": bool,
     **dict.fromkeys((
         "text", "address", "person", "email", "url", "phone", "choice", "regex", "card", "date",
         "time", "datetime", "duration", "entity",
-    ), "str"),
+    ), str),
 }  # fmt: skip
 
 
-class _TypedLoader(SourceFileLoader):
-    """Fills in missing annotations before the module is compiled; leaves no cache behind."""
-
-    def __init__(self, name: str, path: str, types: Mapping[str, str]) -> None:
-        super().__init__(name, path)
-        self._types = types
+class _SourceLoader(SourceFileLoader):
+    """Compiles the file each time, and leaves no cache beside it."""
 
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
-        tree = ast.parse(self.get_data(path), filename=path)
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef):
-                _annotate(node, self._types)
-        return compile(ast.fix_missing_locations(tree), path, "exec")
-
-
-def _annotate(function: ast.FunctionDef, types: Mapping[str, str]) -> None:
-    if function.name.startswith("_"):
-        return
-    given = function.args
-    positional = [*given.posonlyargs, *given.args]
-    defaults = dict(zip([a.arg for a in positional][::-1], given.defaults[::-1], strict=False))
-    defaults |= {a.arg: d for a, d in zip(given.kwonlyargs, given.kw_defaults, strict=True) if d}
-    for argument in (*positional, *given.kwonlyargs):
-        if argument.annotation is None:
-            kind = _SCALARS.get(types.get(argument.arg, "").partition(":")[0], _JSON)
-            default = defaults.get(argument.arg)
-            is_none = isinstance(default, ast.Constant) and default.value is None
-            text = f"{kind} | None" if is_none else kind
-            argument.annotation = ast.parse(text, mode="eval").body
+        return compile(self.get_data(path), path, "exec")
 
 
 def tool_sources(path: Path, file: str) -> dict[str, SourceLine]:
@@ -77,37 +53,51 @@ def tool_sources(path: Path, file: str) -> dict[str, SourceLine]:
 
 def load_tools(
     path: Path, *, file: str, types: Mapping[str, str], problems: Problems
-) -> dict[str, Tool]:
+) -> dict[str, Tool] | None:
     """Return the public functions of a module as tools, by name.
 
     `types` maps names of slots to their types, for arguments without annotations. A function
-    without the decorator `tools.base.tool` is one that writes. What goes wrong is noted.
+    without the decorator `tools.base.tool` is one that writes. What goes wrong is noted; None
+    if the module cannot be loaded at all.
     """
-    module = _module(path, file, types, problems)
+    module = _module(path, file, problems)
+    if module is None:
+        return None
     found: dict[str, Tool] = {}
     sources = tool_sources(path, file)
     nowhere = SourceLine(file=file, line=1, column=1)
-    for name, value in vars(module).items() if module else ():
-        is_own = inspect.isfunction(value) and value.__module__ == getattr(module, "__name__", "")
+    for name, value in vars(module).items():
+        is_own = inspect.isfunction(value) and value.__module__ == module.__name__
         if name.startswith("_") or not (is_own or isinstance(value, Tool)):
             continue
         try:
-            found[name] = value if isinstance(value, Tool) else Tool.from_function(value)
+            tool = (
+                value if isinstance(value, Tool) else Tool.from_function(value, takes_untyped=True)
+            )
+            found[name] = tool.typed(_annotations(tool, types)) if tool.untyped else tool
         except ToolDeclarationError as error:
             problems.add(sources.get(name, nowhere), str(error), text=f"def {name}")
     return found
 
 
-def _module(
-    path: Path, file: str, types: Mapping[str, str], problems: Problems
-) -> ModuleType | None:
+def _annotations(tool: Tool, types: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the untyped arguments take: what their slots hold, else any JSON value."""
+    parameters = inspect.signature(tool.function).parameters
+    found: dict[str, Any] = {}
+    for name in tool.untyped:
+        kind = _SCALARS.get(types.get(name, "").partition(":")[0])
+        is_none = parameters[name].default is None
+        found[name] = Json if kind is None else kind | None if is_none else kind
+    return found
+
+
+def _module(path: Path, file: str, problems: Problems) -> ModuleType | None:
     digest = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:16]
     name = f"_causerie_bot_{digest}"
-    loader = _TypedLoader(name, str(path), types)
+    loader = _SourceLoader(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    vars(module)[_JSON] = Json
     sys.modules[name] = module  # dataclasses look their module up
     try:
         loader.exec_module(module)
