@@ -96,12 +96,12 @@ def swap_words(
 
 
 def retokenise(
-    tokens: Sequence[int],
-    decode: Callable[[Sequence[int]], str],
-    encode: Callable[[str], list[int]],
+    tokens: list[int],
+    decode: Callable[[list[int]], str],
+    encode: Callable[[str], Sequence[int]],
 ) -> list[int]:
     """Return the tokens of the text, which may differ from those it was made of."""
-    return encode(decode(tokens))
+    return list(encode(decode(tokens)))
 
 
 def attacks(human: Sequence[int], rates: Sequence[float] = (0.05, 0.1, 0.2, 0.3)) -> list[Attack]:
@@ -113,8 +113,11 @@ def attacks(human: Sequence[int], rates: Sequence[float] = (0.05, 0.1, 0.2, 0.3)
             Attack(name=f"insert {rate:.0%}", edit=_with(insert, rate, human)),
             Attack(name=f"replace {rate:.0%}", edit=_with(replace, rate, human)),
         ]
-    found.append(Attack(name="truncate to half", edit=lambda tokens, _: truncate(tokens, 0.5)))
-    found.append(Attack(name="paste", edit=lambda tokens, rng: paste(tokens, human, rng)))
+    found += [
+        Attack(name="truncate to half", edit=lambda tokens, _: truncate(tokens, 0.5)),
+        Attack(name="truncate to a quarter", edit=lambda tokens, _: truncate(tokens, 0.25)),
+        Attack(name="paste", edit=lambda tokens, rng: paste(tokens, human, rng)),
+    ]
     return found
 
 

@@ -1,73 +1,80 @@
-"""Watermarks on what the default model really says: power beside its prediction, and the price.
+"""Replies of the default model under a mark, and how often they are found beside the prediction.
 
-Power: replies to the beginnings of texts, drawn at temperature 1 and top_p .95, cut to several
-lengths; the share found at 1 % false positives beside the mean of what was predicted from the
-entropies. Price: what a mark adds to a step of eight rows, and perplexity and diversity of the same
-replies with the mark and without. JSON: a reply's forced tokens counted as evidence, and dropped by
-replaying its grammar.
+Replies continue the beginnings of WikiText-2's lines at temperature 0.6 and top_p .95; answers of
+the chat model to users of SGD, at temperatures of 0.2 to 1, end by themselves and are grouped by
+what was predicted for each. The prediction is the one that comes with an answer of the service.
 """
 
-import math
+import itertools
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from benchmarks.report import Figure, wilson
+from benchmarks.watermark_power import LENGTHS, calibration
 from llm.chat import Completion, Message
-from llm.decoding.grammar_spec import JsonSchema
+from llm.decoding.grammar_spec import GrammarSpec
 from llm.decoding.spec import DecodeSpec, Speculation
 from llm.engine import Engine
 from llm.request import Part, Request
 from llm.sampling_params import SamplingParams
-from llm.watermark.detector import Detector, Text
+from llm.watermark.keys import WatermarkKey
 from llm.watermark.marker import Marker, ReplyMark
+from llm.watermark.p_values import best_of
+from llm.watermark.scheme import Scheme, sub_keys
 
-LENGTHS = (25, 50, 100, 200)
 ALPHA = 0.01
-TOLERANCE = 0.05
-MOST_OVERHEAD = 0.03
-ROWS = 16
-_STEP_ROWS = 8
-_STEPS = 40
+TEMPERATURE = 0.6  # at 1 nearly every reply of 25 tokens is found, which tests no prediction
+CHAT_TEMPERATURES = (0.2, 0.4, 0.7, 1.0)
+ROWS = 32
 _OFF = Speculation(drafter="off")
-_FORM = JsonSchema.of(
-    {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "minLength": 20, "maxLength": 60},
-            "places": {
-                "type": "array",
-                "items": {"type": "string", "minLength": 4, "maxLength": 20},
-                "minItems": 6,
-                "maxItems": 6,
-            },
-        },
-        "required": ["name", "places"],
-        "additionalProperties": False,
-    }
-)
+_GROUPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 
 @dataclass(slots=True, kw_only=True)
 class Reply:
-    """The tokens of a reply, its mean log-probability, and the power predicted at each length."""
+    """The tokens of a reply, its mean log-probability, and the power predicted at each length.
+
+    `text` and `whole_power` are those at its end.
+    """
 
     token_ids: list[int]
+    text: str = ""
     mean_log_prob: float = 0.0
+    whole_power: float = 0.0
     predicted: dict[int, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """How replies are drawn; one that may end is shorter where the model or the grammar says so.
+
+    Of several temperatures each reply has one in turn.
+    """
+
+    num_tokens: int
+    temperatures: tuple[float, ...] = (1.0,)
+    grammar: GrammarSpec | None = None
+    may_end: bool = False
+    has_log_probs: bool = False
+
+    def params(self, number: int) -> SamplingParams:
+        """Return the parameters of a reply, whose number is its seed."""
+        is_open = self.may_end or self.grammar is not None
+        return SamplingParams(
+            max_tokens=self.num_tokens,
+            min_tokens=0 if is_open else self.num_tokens,
+            temperature=self.temperatures[number % len(self.temperatures)],
+            top_p=0.95,
+            seed=number,
+            logprobs=self.has_log_probs,
+        )
+
+
 def replies(
-    engine: Engine,
-    prompts: Sequence[Sequence[int]],
-    mark: str,
-    *,
-    num_tokens: int,
-    spec: DecodeSpec | None = None,
-    with_log_probs: bool = False,
+    engine: Engine, prompts: Sequence[Sequence[int]], mark: str, drawing: Drawing
 ) -> list[Reply]:
     """Return the replies to some prompts, `ROWS` at a time; the i-th is drawn by seed i."""
     found: list[Reply] = []
@@ -75,18 +82,10 @@ def replies(
         ends: dict[int, Part | Exception] = {}
         group: list[tuple[Request, Reply]] = []
         for i, prompt in enumerate(prompts[start : start + ROWS]):
-            params = SamplingParams(
-                max_tokens=num_tokens,
-                min_tokens=0 if spec is not None else num_tokens,
-                temperature=1.0,
-                top_p=0.95,
-                seed=start + i,
-                logprobs=with_log_probs,
+            wish = DecodeSpec(grammar=drawing.grammar, mark=mark, speculation=_OFF)
+            request = engine.add_request(
+                prompt, drawing.params(start + i), _keeper(ends, i), spec=wish
             )
-            wish = DecodeSpec(
-                grammar=None if spec is None else spec.grammar, mark=mark, speculation=_OFF
-            )
-            request = engine.add_request(prompt, params, _keeper(ends, i), spec=wish)
             group.append((request, Reply(token_ids=[])))
         while engine.has_work:
             engine.step()
@@ -97,8 +96,11 @@ def replies(
             if isinstance(end, Exception):
                 raise end
             assert isinstance(end, Completion)
-            reply.token_ids = request.sequence.token_ids[request.sequence.num_prompt_tokens :]
+            said = request.sequence.token_ids[request.sequence.num_prompt_tokens :]
+            reply.token_ids = [t for t in said if t not in engine.model.tokenizer.eos_ids]
+            reply.text = end.text
             reply.mean_log_prob = end.mean_log_prob or 0.0
+            reply.whole_power = 0.0 if end.mark is None else end.mark.power
             found.append(reply)
     return found
 
@@ -114,137 +116,117 @@ def _observe(request: Request, reply: Reply) -> None:
         reply.predicted[length] = mark.power.value
 
 
+def log_p_values(
+    scheme: Scheme, key: WatermarkKey, token_ids: Sequence[int], lengths: Sequence[int]
+) -> list[float]:
+    """Return what `Detector.detect` tells of the first tokens of a text, scored once for all."""
+    scores = scheme.score(np.array(token_ids, np.int64), sub_keys(scheme, key.secret))
+    law, told = scheme.law, []
+    for length in lengths:
+        is_scored = scores.is_scored[:, :length]
+        totals = np.where(is_scored, scores.values[:, :length], 0.0).sum(axis=1).tolist()
+        pairs = zip(totals, is_scored.sum(axis=1).tolist(), strict=True)
+        best = min(law.log_tail(total, num) for total, num in pairs)
+        told.append(best_of(best, len(scores.values)))
+    return told
+
+
 def real_power_figures(
-    engine: Engine, marker: Marker, prompts: Sequence[Sequence[int]], schemes: Sequence[str]
-) -> list[Figure]:
-    """Return the shares found and the predictions, by scheme and length."""
-    rows = []
-    for name in schemes:
-        said = replies(engine, prompts, name, num_tokens=max(LENGTHS))
-        detector = Detector(marker.schemes[name], marker.ring.keys, least_scored=1)
+    marker: Marker, said: Mapping[str, Sequence[Reply]], others: Mapping[str, Scheme]
+) -> Iterator[Figure]:
+    """Return the shares found and the predictions, by scheme and length.
+
+    `others` are more detectors of the texts of "synthid". A reply counts at the lengths it has.
+    """
+    key = marker.ring.current
+    for name, given in said.items():
+        rows = []
         for length in LENGTHS:
-            hits = sum(_is_found(detector, reply.token_ids[:length]) for reply in said)
-            predicted = statistics.fmean(reply.predicted[length] for reply in said)
+            whole = [r for r in given if len(r.token_ids) >= length]
+            if not whole:
+                continue
+            found = _num_found(marker.schemes[name], key, whole, length)
             rows.append(
                 Figure(
-                    name=f"{name}, {length} tokens of the model, found at 1 %",
-                    value=hits / len(said),
-                    unit=f"share of {len(said)}",
-                    spread=wilson(hits, len(said)),
-                    baseline=predicted,
+                    name=f"model, {name}, {length} tokens, found at 1 %",
+                    value=found / len(whole),
+                    unit=f"share of {len(whole)}",
+                    spread=wilson(found, len(whole)),
+                    baseline=statistics.fmean(r.predicted[length] for r in whole),
                 )
             )
-    worst = max(abs(row.value - (row.baseline or 0.0)) for row in rows)
-    error = 1.96 * math.sqrt(0.25 / len(prompts))
-    rows.append(
-        Figure(
-            name="largest distance of a share from its prediction, less the error of a share",
-            value=max(0.0, worst - error),
-            unit="share",
-            target=TOLERANCE,
-            higher_is_better=False,
-        )
+        yield from rows
+        yield calibration(f"model, {name}", rows, min(map(_num_of, rows)))
+    for name, scheme in others.items():
+        for length in LENGTHS:
+            whole = [r for r in said.get("synthid", ()) if len(r.token_ids) >= length]
+            if whole:
+                found = _num_found(scheme, key, whole, length)
+                yield Figure(
+                    name=f"model, {name}, {length} tokens, found at 1 %",
+                    value=found / len(whole),
+                    unit=f"share of {len(whole)}",
+                    spread=wilson(found, len(whole)),
+                )
+
+
+def _num_of(row: Figure) -> int:
+    return int(row.unit.rsplit(" ", 1)[1])
+
+
+def _num_found(scheme: Scheme, key: WatermarkKey, given: Sequence[Reply], length: int) -> int:
+    told = [log_p_values(scheme, key, reply.token_ids, [length])[0] for reply in given]
+    return sum(log_p <= np.log(ALPHA) for log_p in told)
+
+
+def chat_figures(
+    engine: Engine, marker: Marker, questions: Sequence[str], *, num_tokens: int
+) -> Iterator[Figure]:
+    """Return how often answers of the chat model are found, by what was predicted for each."""
+    prompts = [engine.encode([Message(role="user", content=text)]) for text in questions]
+    drawing = Drawing(num_tokens=num_tokens, temperatures=CHAT_TEMPERATURES, may_end=True)
+    said = replies(engine, prompts, "gumbel", drawing)
+    scheme, key = marker.schemes["gumbel"], marker.ring.current
+    is_found = [
+        log_p_values(scheme, key, reply.token_ids, [len(reply.token_ids)])[0] <= np.log(ALPHA)
+        for reply in said
+    ]
+    yield Figure(
+        name="chat, gumbel, tokens of an answer",
+        value=statistics.fmean(len(reply.token_ids) for reply in said),
+        unit=f"mean of {len(said)}",
     )
-    return rows
-
-
-def _is_found(detector: Detector, token_ids: Sequence[int]) -> bool:
-    return detector.detect(Text(token_ids=tuple(token_ids))).p_value <= ALPHA
-
-
-def price_figures(
-    engine: Engine, prompts: Sequence[Sequence[int]], schemes: Sequence[str], *, rounds: int
-) -> list[Figure]:
-    """Return perplexity, diversity and the cost of a step, with each mark and without."""
-    rows = []
-    plain = _quality(replies(engine, prompts, "off", num_tokens=60, with_log_probs=True))
-    for name in schemes:
-        said = _quality(replies(engine, prompts, name, num_tokens=60, with_log_probs=True))
-        for what, value, own in zip(("perplexity", "distinct pairs"), said, plain, strict=True):
-            rows.append(
-                Figure(name=f"{name}, {what} with the mark", value=value, unit="", baseline=own)
+    for low, high in itertools.pairwise(_GROUPS):
+        group = [
+            i
+            for i, r in enumerate(said)
+            if low <= r.whole_power < high or r.whole_power == high == 1
+        ]
+        if group:
+            found = sum(is_found[i] for i in group)
+            yield Figure(
+                name=f"chat, gumbel, answers predicted {low:g} to {high:g}, found at 1 %",
+                value=found / len(group),
+                unit=f"share of {len(group)}",
+                spread=wilson(found, len(group)),
+                baseline=statistics.fmean(said[i].whole_power for i in group),
             )
-        shares = []
-        for _ in range(rounds + 1):
-            without = _step_seconds(engine, prompts[0], "off")
-            shares.append(_step_seconds(engine, prompts[0], name) / without - 1)
-        rows.append(
-            Figure(
-                name=f"{name}, cost of a step of {_STEP_ROWS} rows",
-                value=statistics.median(shares[1:]),
-                unit="share of the step",
-                spread=(min(shares[1:]), max(shares[1:])),
-                target=MOST_OVERHEAD if name == "gumbel" else None,
-                higher_is_better=False,
-            )
-        )
-    return rows
-
-
-def _quality(said: Sequence[Reply]) -> tuple[float, float]:
-    perplexity = math.exp(-statistics.fmean(reply.mean_log_prob for reply in said))
-    pairs = [pair for r in said for pair in zip(r.token_ids, r.token_ids[1:], strict=False)]
-    return perplexity, len(set(pairs)) / len(pairs)
-
-
-def _step_seconds(engine: Engine, prompt: Sequence[int], mark: str) -> float:
-    requests = [
-        engine.add_request(
-            [*prompt, 300 + i],
-            SamplingParams(max_tokens=500, min_tokens=400, temperature=1.0, top_p=0.95, seed=i),
-            lambda _: None,
-            spec=DecodeSpec(mark=mark, speculation=_OFF),
-        )
-        for i in range(_STEP_ROWS)
-    ]
-    while any(request.sequence.num_generated < 5 for request in requests):
-        engine.step()
-    seconds = []
-    for _ in range(_STEPS):
-        began = time.perf_counter()
-        engine.step()
-        seconds.append(time.perf_counter() - began)
-    for request in requests:
-        request.wiring.cancel.set()
-    while engine.has_work:
-        engine.step()
-    return statistics.median(seconds)
-
-
-def json_figures(engine: Engine, marker: Marker, num: int) -> list[Figure]:
-    """Return how often marked JSON is found, forced tokens counted and dropped."""
-    name = "gumbel"
-    prompts = [
-        engine.encode([Message(role="user", content=f"Invent hiking trail number {i} as JSON.")])
-        for i in range(num)
-    ]
-    said = replies(engine, prompts, name, num_tokens=200, spec=DecodeSpec(grammar=_FORM))
-    detector = Detector(marker.schemes[name], marker.ring.keys, least_scored=1)
-    grammar = engine.controls.compiler.compile(_FORM)
-    size = engine.model.size
-    hits = {"naive": 0, "replay": 0}
-    eos = engine.model.tokenizer.eos_ids
-    for reply in said:
-        text = Text(token_ids=tuple(t for t in reply.token_ids if t not in eos))
-        hits["naive"] += detector.detect(text).p_value <= ALPHA
-        start = lambda: grammar.start(forcing=False)  # noqa: E731
-        hits["replay"] += detector.replay(text, start, size).p_value <= ALPHA
-    return [
-        Figure(
-            name=f"{name}, JSON, {kind} detector, found at 1 %",
-            value=count / num,
-            unit=f"share of {num}",
-            spread=wilson(count, num),
-        )
-        for kind, count in hits.items()
-    ]
+    row = Figure(
+        name="chat, gumbel, all answers, found at 1 %",
+        value=statistics.fmean(is_found),
+        unit=f"share of {len(said)}",
+        spread=wilson(sum(is_found), len(said)),
+        baseline=statistics.fmean(reply.whole_power for reply in said),
+    )
+    yield row
+    yield calibration("chat, gumbel", [row], len(said))
 
 
 def beginnings(text: str, encode: Callable[[str], Sequence[int]], num: int) -> list[list[int]]:
     """Return the beginnings of `num` lines, as prompts.
 
     Raises:
-        ValueError: the text has too few lines of eight words.
+        ValueError: the text has too few lines of twelve words.
     """
     lines = [line.split() for line in text.splitlines() if not line.lstrip().startswith("=")]
     starts = [" ".join(words[:12]) for words in lines if len(words) >= 12]

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64, Int64, UInt64
 
+from llm.watermark.bayesian import BayesianSynthID
+from llm.watermark.contexts import Seeding
 from llm.watermark.gumbel import Gumbel
 from llm.watermark.kgw import GreenLists
 from llm.watermark.p_values import share_of
@@ -51,6 +53,18 @@ class Simulation:
         """How many tokens each sequence has."""
         return int(self.token_ids.shape[1])
 
+    @property
+    def num_unmarked(self) -> int:
+        """How many tokens at the start of a sequence have no context."""
+        return self.seeding.num_previous
+
+    @property
+    def seeding(self) -> Seeding:
+        """How the scheme makes its seeds."""
+        scheme = self.scheme.base if isinstance(self.scheme, BayesianSynthID) else self.scheme
+        assert isinstance(scheme, Gumbel | GreenLists | SynthID)
+        return scheme.seeding
+
     def pairs(self) -> Iterator[tuple[Int64[np.ndarray, " t"], UInt64[np.ndarray, " 6"]]]:
         """Return each sequence with its sub-key."""
         return zip(self.token_ids, self.keys, strict=True)
@@ -77,7 +91,7 @@ class Simulation:
         noise = self.rng.gumbel(size=probs.shape)
         with np.errstate(divide="ignore"):
             score = np.log(probs) + noise
-            h = self.scheme.seeding.num_previous  # type: ignore[attr-defined]
+            h = self.num_unmarked
             if self.token_ids.shape[1] >= h:
                 score = self._marked(probs, ids, noise, self.token_ids[:, -h:])
         drawn = np.take_along_axis(ids, score.argmax(axis=1)[:, None], axis=1)
@@ -90,8 +104,8 @@ class Simulation:
         noise: Float64[np.ndarray, "k v"],
         contexts: Int64[np.ndarray, "k h"],
     ) -> Float64[np.ndarray, "k v"]:
-        words = words_of(ids, seeds_of_each(contexts, self.keys)[:, None])
-        scheme = self.scheme
+        words = words_of(ids, self._seeds(contexts)[:, None])
+        scheme = self.scheme.base if isinstance(self.scheme, BayesianSynthID) else self.scheme
         score: Float64[np.ndarray, "k v"] = np.log(probs) + noise
         if isinstance(scheme, Gumbel):
             score = np.log(probs) - np.log(-np.log(units_of(words)))
@@ -99,8 +113,17 @@ class Simulation:
             score = np.log(tournament(probs, words, scheme.depth, scheme.leaves)) + noise
         else:
             assert isinstance(scheme, GreenLists)
-            score += np.where(words < scheme.limit, scheme.delta, 0.0)
+            is_green = words < scheme.limit
+            is_green |= ~is_green.any(axis=1, keepdims=True)  # a hard list leaves something
+            if scheme.delta == math.inf:
+                score = np.where(is_green, score, -np.inf)
+            else:
+                score += np.where(is_green, scheme.delta, 0.0)
         return score
+
+    def _seeds(self, contexts: Int64[np.ndarray, "k h"]) -> UInt64[np.ndarray, " k"]:
+        assert self.seeding.kind == "window", "contexts that repeat are not simulated"
+        return seeds_of_each(contexts, self.keys)
 
 
 def _softmax(z: Float64[np.ndarray, "k v"]) -> Float64[np.ndarray, "k v"]:

@@ -2,13 +2,16 @@
 
 In layer l two different tokens met with probability p2 = sigmoid(beta_l + sum_{j<l} delta_lj g_j):
 the earlier bits say how much choice was left. Then P(g_l | marked) = ((g_l + 1/2) p2 + 1 - p2) / 2
-against 1/2 without a mark. A token's evidence is the sum of the logarithms of their ratios, whose
-law over random keys is known by many random bits. Letters: `k` sub-keys, `n` tokens, `l` layers.
+against 1/2 without a mark. A token's evidence is the sum of the logarithms of their ratios. Its law
+over random keys has no form; it is known by its values on the words of a code in which any six bits
+are independent, so that a long text is not off by the sampling error of a mean. Letters: `k`
+sub-keys, `n` tokens, `l` layers.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt32, UInt64
@@ -16,10 +19,9 @@ from jaxtyping import Float64, Int64, UInt32, UInt64
 from llm.watermark.null_laws import Law, SampledLaw
 from llm.watermark.sampled import random_words
 from llm.watermark.scheme import Expectation, Scores, TextMark
-from llm.watermark.synthid import SynthID, tournament
+from llm.watermark.synthid import MAX_DEPTH, SynthID, tournament
 
-_NUM_NULL = 8192
-_NULL_SEED = 0x5EED
+_GROUP = 16  # neighbouring values of the null law that are told by their mean
 _EPOCHS = 300
 _RATE = 0.05
 _DECAY = 1e-3
@@ -59,7 +61,7 @@ class BayesianSynthID:
     @property
     def law(self) -> Law:
         """See `Scheme`."""
-        return SampledLaw(values=tuple(self.log_ratios(random_words(_NUM_NULL, _NULL_SEED, 0))))
+        return _null_law(self)
 
     def start(self, secret: bytes, *, seed: int, stream: int = 0) -> TextMark:
         """See `Scheme`."""
@@ -88,6 +90,33 @@ class BayesianSynthID:
         if not 0 < prior < 1:
             raise ValueError(f"a prior probability must be in (0, 1), got {prior}")
         return 0.5 * (1 + math.tanh(0.5 * (total + math.log(prior / (1 - prior)))))
+
+
+@lru_cache(maxsize=8)
+def _null_law(scheme: BayesianSynthID) -> SampledLaw:
+    """Return the law of a token's evidence over random bits, in groups of near values."""
+    values = np.sort(scheme.log_ratios(independent_words()))
+    return SampledLaw(values=tuple(values.reshape(-1, _GROUP).mean(axis=1).tolist()))
+
+
+def independent_words() -> UInt32[np.ndarray, " n"]:
+    """Return 2^15 words of 30 bits of which any six take all their values equally often.
+
+    They are the words of the dual of the BCH code of length 31 and distance 7: bit i is the parity
+    of some of 15 bits, those of a^i, a^3i and a^5i in the field of 32 elements. A mean over them is
+    exact for whatever no more than six bits decide together.
+    """
+    powers = [1]
+    while len(powers) < 31:  # a is a root of x^5 + x^2 + 1
+        twice = powers[-1] << 1
+        powers.append(twice ^ 0b100101 if twice & 32 else twice)
+    numbers = np.arange(1 << 15, dtype=np.uint32)
+    words = np.zeros(len(numbers), np.uint32)
+    for i in range(MAX_DEPTH):
+        chosen = powers[i] | powers[3 * i % 31] << 5 | powers[5 * i % 31] << 10
+        parity = np.bitwise_count(numbers & np.uint32(chosen)) & np.uint8(1)
+        words |= parity.astype(np.uint32) << np.uint32(i)
+    return words
 
 
 def fit(

@@ -26,7 +26,7 @@ from llm.watermark.contexts import (
     windows,
 )
 from llm.watermark.null_laws import BinomialLaw, Law
-from llm.watermark.prf import SubKey, seeds_of, sub_key, words_of
+from llm.watermark.prf import SubKey, seeds_of, sub_key, words_of, words_of_all
 from llm.watermark.sampled import most_likely, words_for
 from llm.watermark.scheme import (
     Expectation,
@@ -38,6 +38,7 @@ from llm.watermark.scheme import (
 )
 
 MAX_DELTA = 50.0
+_WORDS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +87,7 @@ class GreenLists:
         """The chance of a token to be green, as the lists realise gamma."""
         if self.is_stateless:
             return self.limit * 2.0**-32
-        assert self.vocabulary_size is not None
-        return round(self.gamma * self.vocabulary_size) / self.vocabulary_size
+        return round(self.gamma * self._size) / self._size
 
     @property
     def limit(self) -> int:
@@ -158,16 +158,31 @@ class GreenLists:
         if self.is_stateless:
             return words_of(token_ids, seeds) < np.uint32(self.limit)
         is_green = np.zeros(seeds.shape, np.bool_)
-        for row, position in np.argwhere(is_asked):
-            is_green[row, position] = self._exact_list(seeds[row, position, None])[
-                token_ids[position]
-            ]
+        asked = np.argwhere(is_asked)
+        at_once = max(_WORDS_AT_ONCE // self._size, 1)
+        for start in range(0, len(asked), at_once):
+            rows, positions = asked[start : start + at_once].T
+            words = words_of_all(self._size, seeds[rows, positions])
+            is_green[rows, positions] = self._is_low(words, token_ids[positions])
         return is_green
 
-    def _exact_list(self, seed: UInt64[np.ndarray, " one"]) -> Bool[np.ndarray, " v"]:
+    def _is_low(
+        self, words: UInt32[np.ndarray, "n v"], token_ids: Int64[np.ndarray, " n"]
+    ) -> Bool[np.ndarray, " n"]:
+        """Say of one token of each row whether it is in the row's list; see `lowest`."""
+        own = np.take_along_axis(words, token_ids[:, None], axis=1)
+        num_before = (words < own).sum(axis=1)
+        is_tie = (words == own) & (np.arange(words.shape[1]) < token_ids[:, None])
+        return num_before + is_tie.sum(axis=1) < round(self.gamma * self._size)
+
+    @property
+    def _size(self) -> int:
         assert self.vocabulary_size is not None
-        words = words_of(np.arange(self.vocabulary_size), seed)
-        return lowest(words, round(self.gamma * self.vocabulary_size))
+        return self.vocabulary_size
+
+    def _exact_list(self, seed: UInt64[np.ndarray, " one"]) -> Bool[np.ndarray, " v"]:
+        words = words_of_all(self._size, seed)[0]
+        return lowest(words, round(self.gamma * self._size))
 
 
 class GreenMark:

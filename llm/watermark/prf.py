@@ -151,6 +151,17 @@ def words_of(
     return words.astype(np.uint32)
 
 
+def words_of_all(size: int, seeds: UInt64[np.ndarray, "..."]) -> UInt32[np.ndarray, "... v"]:
+    """Return the words of the tokens 0 to `size` - 1, four from each block; see `words_of`."""
+    zero = np.zeros((), np.uint64)
+    out = blocks(
+        (np.arange((size + 3) // 4, dtype=np.uint64), zero, zero, _PURPOSE),
+        (np.asarray(seeds & _LOW_WORD)[..., None], np.asarray(seeds >> _WORD_BITS)[..., None]),
+    )
+    words = np.stack([word.astype(np.uint32) for word in out], axis=-1)
+    return words.reshape(*words.shape[:-2], -1)[..., :size]
+
+
 def units_of(words: UInt32[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
     """Return a number of the open interval (0, 1) for each word."""
     return (words.astype(np.float64) + 0.5) * _UNIT

@@ -16,7 +16,7 @@ from llm.decoding.phases import Survivors
 from llm.watermark.contexts import first_occurrences
 from llm.watermark.kgw import GreenLists, lift, lowest
 from llm.watermark.null_laws import HypergeometricLaw, Law
-from llm.watermark.prf import SubKey, seed_of, sub_key, words_of
+from llm.watermark.prf import SubKey, seed_of, sub_key, words_of_all
 from llm.watermark.scheme import Expectation, Scores, coin_expectation, probs_of, scores_of
 
 
@@ -59,7 +59,7 @@ class Unigram:
     def green(self, key: SubKey) -> Bool[np.ndarray, " v"]:
         """Say which tokens are green."""
         seed = np.array(seed_of((), key), np.uint64)
-        return lowest(words_of(np.arange(self.vocabulary_size), seed), self.num_green)
+        return lowest(words_of_all(self.vocabulary_size, seed), self.num_green)
 
     def score(self, token_ids: Int64[np.ndarray, " n"], keys: UInt64[np.ndarray, "k 6"]) -> Scores:
         """See `Scheme`."""

@@ -7,13 +7,6 @@ import numpy as np
 import pytest
 
 from benchmarks.report import Figure
-from benchmarks.watermark import (
-    ATTACKED_TOKENS,
-    attack_figures,
-    calibration,
-    human_texts,
-    null_p_values,
-)
 from benchmarks.watermark_attacks import (
     attacks,
     delete,
@@ -25,9 +18,16 @@ from benchmarks.watermark_attacks import (
     synonyms,
     truncate,
 )
+from benchmarks.watermark_generations import log_p_values
+from benchmarks.watermark_null import human_texts, null_figures, null_p_values
+from benchmarks.watermark_power import allowed, calibration
+from benchmarks.watermark_price import distortion_figures, text_probs, total_variation
+from benchmarks.watermark_robustness import kept_runs, simulated_attack_figures
 from benchmarks.watermark_simulation import Simulation, step_probs
 from llm.watermark.contexts import Seeding
+from llm.watermark.detector import Detector, Text
 from llm.watermark.gumbel import Gumbel
+from llm.watermark.keys import WatermarkKey
 from llm.watermark.kgw import GreenLists
 from llm.watermark.prf import sub_key
 from llm.watermark.scheme import Scheme
@@ -134,8 +134,8 @@ def test_null_p_values_are_one_for_each_key() -> None:
 
 @pytest.mark.slow
 def test_attacks_are_measured_for_each_scheme() -> None:
-    rows = attack_figures(np.arange(ATTACKED_TOKENS), 3, 0)
-    assert {row.value for row in rows if row.name == "attack, gumbel, none"} == {1.0}
+    rows = list(simulated_attack_figures(range(300), 3, 0, {"Gumbel": Gumbel()}))
+    assert {row.value for row in rows if row.name == "attack, Gumbel, none"} == {1.0}
     assert len({row.name for row in rows}) == len(rows)
 
 
@@ -145,7 +145,54 @@ def test_the_largest_error_of_a_prediction_is_told() -> None:
         Figure(name="b", value=0.9, unit="", baseline=0.8),
         Figure(name="c", value=0.1, unit=""),
     ]
-    assert calibration(rows, 10**9).value == pytest.approx(0.1, abs=1e-3)
-    assert calibration(rows, 10**9).met is False
-    assert calibration(rows, 400).value == pytest.approx(0.1 - 2 * 0.02)
-    assert calibration(rows, 16).met is True
+    assert calibration("x", rows, 10**9).value == pytest.approx(0.1, abs=1e-3)
+    assert calibration("x", rows, 10**9).met is False
+    assert calibration("x", rows, 400).value == pytest.approx(0.1 - 2 * 0.02)
+    assert calibration("x", rows, 16).met is True
+    assert calibration("x", rows, 16).spread == pytest.approx((0.06, 0.1))
+
+
+def test_a_share_may_differ_from_the_design_s_by_their_errors() -> None:
+    assert allowed(0.5, 0.5, 400) == pytest.approx(3 * 0.0433 + 0.005, abs=1e-3)
+    assert allowed(1.0, 1.0, 400) < 0.02
+
+
+@pytest.mark.slow
+def test_unmarked_texts_keep_the_promises_of_their_p_values() -> None:
+    """All schemes and calls, with few keys; the benchmark takes 10,000."""
+    rng = np.random.default_rng(5)
+    texts = {
+        "WikiText-2": [rng.integers(0, 40_000, 120) for _ in range(4)],
+        "SGD user turns": [rng.integers(0, 40_000, 90)],
+        "repetitive": [np.arange(120) % 19],
+    }
+    rows = list(null_figures(texts, 3, num_keys=60))
+    assert not [row.name for row in rows if row.met is False]
+    assert len({row.name for row in rows}) == len(rows)
+
+
+def test_scoring_once_tells_what_the_detector_tells_of_each_beginning() -> None:
+    key = WatermarkKey(name="a", secret=SECRET)
+    tokens = np.random.default_rng(2).integers(0, 30, 80).tolist()  # contexts repeat
+    for scheme in (Gumbel(), GreenLists(), Unigram(vocabulary_size=997)):
+        told = log_p_values(scheme, key, tokens, [20, 50, 80])
+        detector = Detector(scheme, [key], least_scored=1)
+        for length, log_p in zip((20, 50, 80), told, strict=True):
+            text = Text(token_ids=tuple(tokens[:length]))
+            assert detector.detect(text).log_p_value == pytest.approx(log_p)
+
+
+def test_a_mark_that_is_taken_again_for_a_repeated_context_distorts_the_model() -> None:
+    """And one that is not does not, over 1,500 keys."""
+    assert text_probs().sum() == pytest.approx(1)
+    assert total_variation(text_probs() * 100, text_probs()) == pytest.approx(0)
+    rows = {row.name.split(":")[0]: row for row in distortion_figures(1500, 1)}
+    for name in ("Gumbel", "SynthID"):
+        assert rows[f"distortion, {name}"].met is True
+    again = rows["distortion, Gumbel, repeated contexts marked again"]
+    assert again.value > 2 * rows["distortion, Gumbel"].value
+
+
+def test_kept_runs_are_those_of_the_text() -> None:
+    assert kept_runs([1, 2, 3, 4, 5], [9, 1, 2, 3, 4, 9]) == 0.5
+    assert kept_runs([1, 2], [1, 2]) == 0.0

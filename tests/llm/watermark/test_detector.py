@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from llm.errors import UndecidableTextError
+from llm.watermark.contexts import Seeding, context_seeds
 from llm.watermark.detector import Detector, Text
 from llm.watermark.gumbel import Gumbel
 from llm.watermark.keys import WatermarkKey, generate
-from llm.watermark.kgw import GreenLists
+from llm.watermark.kgw import GreenLists, lowest
+from llm.watermark.prf import sub_key, words_of
 from llm.watermark.scheme import Scheme
 from llm.watermark.synthid import SynthID
 from llm.watermark.windows import parts_of
@@ -169,3 +171,17 @@ def test_huge_texts_and_foreign_tokens_are_undecidable() -> None:
         Text(token_ids=(1, 2), is_free=(True,))
     with pytest.raises(ValueError, match="finite"):
         Text(token_ids=(1,), weights=(math.nan,))
+
+
+def test_tokens_of_exact_lists_are_those_of_the_lowest_words() -> None:
+    """A detector compares a token's word with the others; the list itself is the slow twin."""
+    scheme = GreenLists(gamma=0.25, vocabulary_size=97, seeding=Seeding(width=2))
+    tokens = np.random.default_rng(6).integers(0, 97, 60)
+    keys = np.stack([sub_key(bytes([i] * 16), scheme.label, 0) for i in range(3)])
+    scores = scheme.score(tokens, keys)
+    seeds = context_seeds(tokens, scheme.seeding, keys)
+    for row, position in np.argwhere(scores.is_scored):
+        words = words_of(np.arange(97), seeds[row, position - 2, None])
+        is_green = lowest(words, round(0.25 * 97))[tokens[position]]
+        assert scores.values[row, position] == is_green
+    assert 0 < scores.totals().sum() < scores.counts().sum()

@@ -5,7 +5,16 @@ import pytest
 from scipy import stats
 
 from llm.philox import Purpose, philox, uniforms
-from llm.watermark.prf import block, blocks, seed_of, seeds_of, sub_key, units_of, words_of
+from llm.watermark.prf import (
+    block,
+    blocks,
+    seed_of,
+    seeds_of,
+    sub_key,
+    units_of,
+    words_of,
+    words_of_all,
+)
 
 SECRET = bytes(range(16))
 
@@ -63,3 +72,10 @@ def test_neighbouring_contexts_tokens_and_keys_have_unrelated_uniform_words() ->
     for axis in (0, 1):
         pairs = np.stack([units, np.roll(units, 1, axis=axis)]).reshape(2, -1)
         assert abs(np.corrcoef(pairs)[0, 1]) < 4 / np.sqrt(units.size)
+
+
+def test_the_words_of_all_tokens_are_those_of_each() -> None:
+    seeds = np.array([5, 2**63 + 7], np.uint64)
+    for size in (1, 4, 97, 1000):
+        each = words_of(np.arange(size), seeds[:, None])
+        np.testing.assert_array_equal(words_of_all(size, seeds), each)
