@@ -193,7 +193,7 @@ def test_other_sub_keys_pass_by_chance() -> None:
     assert among == pytest.approx(ALPHA, rel=0.02)
 
 
-def test_the_bayesian_detector_finds_more_than_the_weighted_mean() -> None:
+def test_the_bayesian_detector_finds_as_much_as_the_weighted_mean() -> None:
     base = SynthID()
     rng = np.random.default_rng(5)
     bayesian = fit(base, list(step_probs(0.7, 1500, rng)), seed=1)
