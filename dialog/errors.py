@@ -6,7 +6,8 @@ DialogError
 ├── ConversationBusyError      another turn of it was under way until the deadline
 ├── CorpusError                a corpus of dialogues cannot be read, or is not of its format
 ├── UnreadableEventError       a stored event of a kind or shape this program does not know
-└── CommandError               no command has this head, or these arguments
+├── CommandError               no command has this head, or these arguments
+└── StoryError                 a test of a bot file that cannot be run as it is written
 """
 
 
@@ -52,3 +53,7 @@ class CorpusError(DialogError):
 
 class CommandError(DialogError):
     """A command that cannot be read: an unknown head, or arguments it does not take."""
+
+
+class StoryError(DialogError):
+    """A test of a bot that cannot be run: an unknown key, property, tool or tracker."""

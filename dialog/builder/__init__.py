@@ -1,0 +1,1 @@
+"""What the makers of bots work with: tests, replay, decision cards."""
