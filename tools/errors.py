@@ -5,6 +5,10 @@ ToolError
 │   └── DuplicateToolError       two tools of one name
 ├── UnknownToolError         no tool has this name; the message holds the nearest one
 ├── AuditError               a call could not be written down, so it is not made
+├── AgentRunError            a run of the tool agent that cannot be taken up
+│   ├── UnknownRunError          nobody of this name has such a run
+│   ├── UnreadableEventError     a stored event is damaged or of a newer program
+│   └── RunConflictError         the run has ended, moved on, or does not wait for that
 └── ToolCallError            raised by a tool about one call; the executor makes a result of it
     ├── InvalidArgumentError     an argument cannot be meant: the model may call again
     ├── NotFoundError            nothing is there: the model may call again
@@ -45,6 +49,22 @@ class UnknownToolError(ToolError):
 
 class AuditError(ToolError):
     """The audit log cannot be written or read."""
+
+
+class AgentRunError(ToolError):
+    """A run of the tool agent cannot be taken up."""
+
+
+class UnknownRunError(AgentRunError):
+    """The owner has no run of this id."""
+
+
+class UnreadableEventError(AgentRunError):
+    """A stored event is damaged, or was written by a newer program."""
+
+
+class RunConflictError(AgentRunError):
+    """The run is not where the caller thinks it is."""
 
 
 class ToolCallError(ToolError):

@@ -36,6 +36,7 @@ class ResultKind(StrEnum):
     TOO_LARGE = "too_large"
     NEEDS_CONFIRMATION = "needs_confirmation"
     DENIED = "denied"
+    REPEATED = "repeated"  # the same call was made before, as often as it may be
     UNAVAILABLE = "unavailable"
     FAILED = "failed"
     TIMEOUT = "timeout"

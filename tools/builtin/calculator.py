@@ -4,7 +4,8 @@ from typing import Annotated
 
 from tools.argument_types import Size
 from tools.base import Effect, Tool
-from tools.builtin.expression import MAX_CHARS, ExpressionError, evaluate
+from tools.builtin.exact_numbers import ExpressionError
+from tools.builtin.expression import MAX_CHARS, evaluate
 from tools.errors import InvalidArgumentError
 
 

@@ -28,7 +28,7 @@ def convert_units(value: float, from_unit: UnitName, to_unit: UnitName) -> dict[
 
     Args:
         value: how many.
-        from_unit: what they are now, like mile, kg, km/h, celsius or kWh.
+        from_unit: what they are now; "km", "mile", "kg", "km/h", "celsius" are units.
         to_unit: what they shall become.
     """
     quantities = _registry()
@@ -53,7 +53,7 @@ def unit_converter() -> Tool:
 
 
 def _unit(name: str, argument: str) -> Any:
-    text = _PER.sub("/", name.strip())
+    text = _PER.sub("/", name.strip().rstrip(",;."))  # as a small model copies them from a list
     if not _UNIT.fullmatch(text):
         raise InvalidArgumentError(argument, f"{name!r} is no unit; write it like km/h or m^2")
     try:

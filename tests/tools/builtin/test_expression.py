@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.builtin.calculator import calculate, calculator
-from tools.builtin.expression import ExpressionError, evaluate
+from tools.builtin.exact_numbers import ExpressionError
+from tools.builtin.expression import evaluate
 from tools.errors import InvalidArgumentError
 
 
