@@ -50,6 +50,7 @@ def program_pattern(*, max_lines: int = 6) -> str:
     atom = f"-?(?:{_NUMBER}|{_DATE}|{_NAME})"
     flat = f"{atom}(?: {_SIGN} {atom})*"
     compared = f"{flat}(?: {_COMPARISON} {flat})?"
-    term = f"(?:{atom}|(?:{names})?\\({compared}(?:, {compared})*\\))"
+    called = f"(?:{names})\\({compared}(?:, {compared})*\\)"
+    term = f"(?:{atom}|{called}|\\({compared}\\))"
     value = f"{term}(?: {_SIGN} {term})*"
     return f"(?:{_NAME} = {value}\n){{0,{max_lines - 1}}}{RESULT} = {value}"
