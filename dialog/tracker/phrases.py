@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dialog.tracker.words import split
+
 _FOLDER = Path(__file__).parent / "languages"
 
 
@@ -19,9 +21,10 @@ class Phrases:
     """The phrases of one language.
 
     `yes` and `no` count at the beginning of a turn, `indirect_*` anywhere in it; `any` says that
-    any value will do, `any_alone` only where it is nearly all that is said. `commands` maps the
-    head of a command to phrases that stand for it anywhere, `alone` to such that do only where they
-    are all that is said. `polite` are words that say nothing here.
+    any value will do, unless it is part of an `any_not`, `any_alone` only where it is nearly all
+    that is said. `commands` maps the head of a command to phrases that stand for it anywhere,
+    `alone` to such that do only where they are all that is said. `polite` words say nothing in a
+    turn, `idle` ones (apart by spaces) do not tell one task or slot from another.
     """
 
     yes: tuple[str, ...]
@@ -29,6 +32,7 @@ class Phrases:
     indirect_yes: tuple[str, ...]
     indirect_no: tuple[str, ...]
     any: tuple[str, ...]
+    any_not: tuple[str, ...]
     any_alone: tuple[str, ...]
     negation: tuple[str, ...]
     correction: tuple[str, ...]
@@ -36,6 +40,7 @@ class Phrases:
     without: tuple[str, ...]
     same: tuple[str, ...]
     polite: tuple[str, ...]
+    idle: str
     question: tuple[str, ...]
     ordinals: Mapping[str, int]
     directions: Mapping[str, str]
@@ -49,6 +54,13 @@ def phrases_of(locale: str) -> Phrases:
     """Return the phrases of a locale's language, English where there are none."""
     language = locale.split("-", maxsplit=1)[0].lower()
     return _read(language if (_FOLDER / f"{language}.json").is_file() else "en")
+
+
+@lru_cache(maxsize=1)
+def idle_words() -> frozenset[str]:
+    """Return the words, of any language, that do not tell one task or slot from another."""
+    files = sorted(_FOLDER.glob("*.json"))
+    return frozenset(word for file in files for word in split(_read(file.stem).idle))
 
 
 @lru_cache(maxsize=32)

@@ -4,15 +4,18 @@ Comparison is by folded words: lower case, without accents; with `fuzzy` one edi
 words of five letters, two in words of nine. Knows no language.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[?!]")
-_ONE_EDIT = 5
+_ONE_EDIT = 6
 _TWO_EDITS = 9
+_LANGUAGES = Path(__file__).parent / "languages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +56,15 @@ def words_of(text: str) -> tuple[Word, ...]:
 def is_like(a: str, b: str, *, fuzzy: bool = True) -> bool:
     """Tell whether two folded words are the same, or so near that a slip of the keyboard did it.
 
-    Words of fewer than five letters, and those with digits, must be equal; the first letter must be
-    the same unless the first two are swapped.
+    `a` is what was said. Short words, common ones and those with digits must be equal; the first
+    letter must be the same unless the first two are swapped.
     """
     if a == b:
         return True
     longer = max(len(a), len(b))
     if not fuzzy or min(len(a), len(b)) < _ONE_EDIT - 1 or longer < _ONE_EDIT:
+        return False
+    if a in common_words():
         return False
     allowed = 2 if longer >= _TWO_EDITS else 1
     if abs(len(a) - len(b)) > allowed or not (a.isalpha() and b.isalpha()):
@@ -105,6 +110,27 @@ def first_phrase(text: str, phrases: Iterable[str], *, fuzzy: bool = True) -> Fo
 def split(phrase: str) -> tuple[str, ...]:
     """Return the folded words of a phrase."""
     return tuple(word.folded for word in words_of(phrase))
+
+
+@lru_cache(maxsize=1)
+def common_words() -> frozenset[str]:
+    """Return the words of all phrases in all languages."""
+    found: set[str] = set()
+    for file in sorted(_LANGUAGES.glob("*.json")):
+        _collect(json.loads(file.read_text(encoding="utf-8")), found)
+    return frozenset(found)
+
+
+def _collect(value: object, found: set[str]) -> None:
+    if isinstance(value, str):
+        found.update(split(value))
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            _collect(key, found)
+            _collect(part, found)
+    elif isinstance(value, list):
+        for part in value:
+            _collect(part, found)
 
 
 def _distance(a: str, b: str, limit: int) -> int:

@@ -1,0 +1,33 @@
+"""Elliptical change: "make it 5" changes the one slot that 5 fits, or two are named to choose."""
+
+from collections.abc import Sequence
+
+from dialog.tracker.situation import Mention, Situation
+from dialog.tracker.words import first_phrase
+
+_CLOSE = 0.25
+
+
+def rivals(
+    situation: Situation, mention: Mention, everything: Sequence[Mention]
+) -> tuple[str, ...]:
+    """Return the names of the slots that the same words fit as well, its own first; () if none.
+
+    Only a change can be unclear in this way: slots that have a value, neither asked for nor named.
+    """
+    slot = mention.slot
+    if slot.is_asked or not slot.has_value:
+        return ()
+    if first_phrase(situation.text, situation.phrases.correction) is None:
+        return ()
+    same = [
+        other.slot.name
+        for other in everything
+        if other.slot.place != slot.place
+        and other.slot.task == slot.task
+        and other.slot.has_value
+        and other.slot.kind == slot.kind
+        and (other.start, other.end) == (mention.start, mention.end)
+        and abs(other.score - mention.score) < _CLOSE
+    ]
+    return (slot.name, *same) if same else ()

@@ -1,0 +1,135 @@
+"""Which words give which slot a value: all readings of all slot types, divided among the slots.
+
+Every type reads the whole text. A reading then competes for its words with those of other slots:
+by whether the slot is asked for, whether its name or a fitting preposition stands before the words,
+and by the length of the span. No two values share a word.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from dialog.slot_types.base import Candidate
+from dialog.task.commands import Alternative
+from dialog.tracker.situation import Mention, Situation, SlotView
+from dialog.tracker.words import Word, find_phrase, split, words_of
+
+ASKED = 1.0
+NAMED = 0.8
+ROLE = 0.7
+CURRENT = 0.3
+EMPTY = 0.2
+PER_CHAR = 0.01
+ORDER = 0.01
+
+_LOOSE = frozenset({"text", "person", "address", "bool", "regex", "open"})
+"""Types that read nearly anything: only where they are asked for or named."""
+_NUMBERS = frozenset({"integer", "number", "percent", "money"})
+_ENDS = frozenset({"from", "to", "arrive", "leave"})
+_NEAR = 4
+
+
+def mentions(situation: Situation, slots: Iterable[SlotView]) -> list[Mention]:
+    """Return what the words say about some slots, in the order of the words."""
+    words = words_of(situation.text)
+    found = [
+        mention
+        for slot in slots
+        for candidate in slot.type.parse(situation.text, slot.context)
+        if (mention := _weighed(situation, slot, candidate, words)) is not None
+    ]
+    return sorted(_divided(found), key=lambda m: (m.start, m.slot.order))
+
+
+def _weighed(
+    situation: Situation, slot: SlotView, candidate: Candidate, words: Sequence[Word]
+) -> Mention | None:
+    first = next((i for i, word in enumerate(words) if word.end > candidate.start), len(words))
+    last = next((i for i, word in enumerate(words) if word.start >= candidate.end), len(words))
+    named = _is_named(slot, words, first, last)
+    role = candidate.role or _role_before(situation, words, first, slot)
+    fits = bool(slot.role) and role == slot.role
+    clashes = bool(slot.role and role) and role in _ENDS and role != slot.role and not named
+    if not slot.is_asked and not _may_volunteer(slot, named=named or fits):
+        return None
+    score = candidate.p + PER_CHAR * (candidate.end - candidate.start) - ORDER * slot.order
+    score += ASKED * slot.is_asked + NAMED * named + ROLE * fits - ROLE * clashes
+    score += CURRENT * slot.is_current + EMPTY * (not slot.is_answered)
+    return Mention(
+        slot=slot,
+        start=candidate.start,
+        end=candidate.end,
+        value=candidate.value,
+        p=_probability(candidate, slot, is_backed=named or fits, clashes=clashes),
+        score=score,
+        alternatives=tuple(
+            Alternative(value=value, p=candidate.p / 2) for value in candidate.ambiguous_with
+        ),
+        violation="" if candidate.violation is None else candidate.violation.kind.value,
+        is_negated=candidate.is_negated or _is_negated(situation, words, first),
+        is_relative=candidate.role == "relative",
+    )
+
+
+def _may_volunteer(slot: SlotView, *, named: bool) -> bool:
+    """Tell whether a slot takes words that nobody asked for."""
+    if not slot.is_free:
+        return False
+    if slot.kind in _LOOSE:
+        return named
+    return named or slot.kind not in _NUMBERS or not slot.is_answered
+
+
+def _probability(candidate: Candidate, slot: SlotView, *, is_backed: bool, clashes: bool) -> float:
+    """Return how sure it is that these words mean this value of this slot, before calibration."""
+    p = candidate.p
+    if candidate.ambiguous_with:
+        p = min(p, 1 / (1 + len(candidate.ambiguous_with)))
+    if slot.kind in _NUMBERS and not (slot.is_asked or is_backed):
+        p *= 0.8
+    if clashes:
+        p *= 0.5
+    return p
+
+
+def _is_named(slot: SlotView, words: Sequence[Word], first: int, last: int) -> bool:
+    near = words[max(0, first - _NEAR) : min(len(words), last + 2)]
+    return any(find_phrase(near, split(phrase)) for phrase in slot.words)
+
+
+def _role_before(situation: Situation, words: Sequence[Word], first: int, slot: SlotView) -> str:
+    """Return the role that the words just before give, of those a slot of this kind may have."""
+    roles = ("from", "to") if slot.role in {"from", "to"} else ("arrive", "leave")
+    best, best_size = "", 0
+    for role in roles:
+        for phrase in situation.phrases.roles.get(role, ()):
+            size = len(split(phrase))
+            before = words[max(0, first - size) : first]
+            if size > best_size and find_phrase(before, split(phrase), fuzzy=False):
+                best, best_size = role, size
+    return best
+
+
+def _is_negated(situation: Situation, words: Sequence[Word], first: int) -> bool:
+    """Tell whether a negation stands just before: "not Italian", "anything but a hotel"."""
+    for phrase in situation.phrases.negation:
+        size = len(split(phrase))
+        if phrase in situation.phrases.no:  # "no, Italian" denies something else
+            continue
+        for gap in (0, 1):
+            stop = first - gap
+            before = words[max(0, stop - size) : stop]
+            if len(before) == size and find_phrase(before, split(phrase), fuzzy=False):
+                return True
+    return False
+
+
+def _divided(found: Sequence[Mention]) -> list[Mention]:
+    """Return the best mention for all words and slots; a slot of many takes several."""
+    kept: list[Mention] = []
+    for mention in sorted(found, key=lambda m: (-m.score, m.start, m.slot.order)):
+        taken = any(mention.start < other.end and other.start < mention.end for other in kept)
+        is_full = not mention.slot.is_many and any(
+            other.slot.place == mention.slot.place and not other.is_negated for other in kept
+        )
+        if not taken and not is_full:
+            kept.append(mention)
+    return kept
