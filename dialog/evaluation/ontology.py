@@ -181,14 +181,17 @@ def _multiwoz_type(
         of_table = column(rows, "name" if name == "name" else "departure")
         known = places if service.name == "taxi" else of_table
         return Lexicon({value: _short(value) for value in sorted(known)}, name="entity:place")
-    if (service.name, name) == ("attraction", "type"):
-        called = {**dict.fromkeys(column(rows, "type"), ()), **_TYPES}
-    else:
-        called = {value: _NAMES.get(value, ()) for value in slot.values}
-        if (service.name, name) == ("hotel", "type"):
-            called = {"guesthouse": ("guesthouse", *_NAMES["guesthouse"]), "hotel": _AS_TYPE}
-            return Lexicon(called, by_itself=False)
-    return Lexicon(called)
+    return _kinds(service, slot, rows)
+
+
+def _kinds(service: ServiceSchema, slot: SlotSchema, rows: tuple[Row, ...]) -> SlotType:
+    """Return the type of a closed slot; "a hotel" names a domain more often than a type."""
+    if (service.name, slot.name) == ("attraction", "type"):
+        return Lexicon({**dict.fromkeys(column(rows, "type"), ()), **_TYPES})
+    if (service.name, slot.name) == ("hotel", "type"):
+        called = {"guesthouse": ("guesthouse", *_NAMES["guesthouse"]), "hotel": _AS_TYPE}
+        return Lexicon(called, by_itself=False)
+    return Lexicon({value: _NAMES.get(value, ()) for value in slot.values})
 
 
 def _sgd_type(slot: SlotSchema, gazetteer: Gazetteer) -> SlotType:

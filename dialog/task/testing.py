@@ -19,7 +19,7 @@ from dialog.task.messages import Reply, UserMessage
 from dialog.task.redaction import Vault
 from dialog.task.state import DialogState
 from dialog.task.tool_runner import ToolRunner
-from dialog.task.understanding import Understanding
+from dialog.task.understanding import Tracker, Understanding
 from tools.audit import AuditSink
 
 NOW = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
@@ -50,7 +50,7 @@ def agent_of(  # noqa: PLR0913 - all by name, all with defaults
     stubs: Mapping[str, Callable[..., object]] | None = None,
     log: TaskEventLog | None = None,
     audit: AuditSink | None = None,
-    tracker: ScriptedTracker | None = None,
+    tracker: Tracker | None = None,
     parts: AgentParts | None = None,
     user: Mapping[str, object] | None = None,
     timezone: str = "UTC",

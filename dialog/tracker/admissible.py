@@ -132,7 +132,7 @@ def _question(bot: BotDefinition, state: DialogState) -> OpenQuestion:
     options = pair.act.options
     return OpenQuestion(
         kind=pair.kind.value,
-        task="" if frame is None else frame.task,
+        task=pair.act.task if frame is None else frame.task,
         slot=pair.slot,
         options=options,
         option_words=tuple(_said(option, slot, bot, state.locale) for option in options),

@@ -52,7 +52,7 @@ def edits_of(situation: Situation, slots: Iterable[SlotView]) -> Edits:
         if mention.is_negated:
             commands += refused(situation, mention)
             continue
-        names = rivals(situation, mention, _all_of(situation, mention))
+        names = rivals(mention, _all_of(situation, mention)) if situation.corrects else ()
         if names:
             commands.append(Unclear(guesses=names, p=_UNCLEAR_P))
             continue

@@ -6,11 +6,12 @@ and by the length of the span. No two values share a word.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from dialog.slot_types.base import Candidate
 from dialog.task.commands import Alternative
 from dialog.tracker.situation import Mention, Situation, SlotView
-from dialog.tracker.words import Word, find_phrase, split, words_of
+from dialog.tracker.words import Word, common_words, find_phrase, split, words_of
 
 ASKED = 1.0
 NAMED = 0.8
@@ -22,9 +23,12 @@ ORDER = 0.01
 
 _LOOSE = frozenset({"text", "person", "address", "bool", "regex", "open"})
 """Types that read nearly anything: only where they are asked for or named."""
+_FREE = frozenset({"text", "person", "address", "open"})
+_MARKS = frozenset({"?", "!"})
 _NUMBERS = frozenset({"integer", "number", "percent", "money"})
 _ENDS = frozenset({"from", "to", "arrive", "leave"})
 _NEAR = 4
+_DOUBTFUL = 0.8
 
 
 def mentions(situation: Situation, slots: Iterable[SlotView]) -> list[Mention]:
@@ -36,19 +40,22 @@ def mentions(situation: Situation, slots: Iterable[SlotView]) -> list[Mention]:
         for candidate in slot.type.parse(situation.text, slot.context)
         if (mention := _weighed(situation, slot, candidate, words)) is not None
     ]
-    return sorted(_divided(found), key=lambda m: (m.start, m.slot.order))
+    return sorted(_divided(_yielding(situation, found)), key=lambda m: (m.start, m.slot.order))
 
 
 def _weighed(
     situation: Situation, slot: SlotView, candidate: Candidate, words: Sequence[Word]
 ) -> Mention | None:
+    if candidate.p <= _DOUBTFUL and _is_common(situation.text[candidate.start : candidate.end]):
+        return None
     first = next((i for i, word in enumerate(words) if word.end > candidate.start), len(words))
     last = next((i for i, word in enumerate(words) if word.start >= candidate.end), len(words))
     named = _is_named(slot, words, first, last)
     role = candidate.role or _role_before(situation, words, first, slot)
     fits = bool(slot.role) and role == slot.role
     clashes = bool(slot.role and role) and role in _ENDS and role != slot.role and not named
-    if not slot.is_asked and not _may_volunteer(slot, named=named or fits):
+    may = _may_volunteer(situation, slot, named=named or fits or candidate.role == "relative")
+    if not slot.is_asked and not may:
         return None
     score = candidate.p + PER_CHAR * (candidate.end - candidate.start) - ORDER * slot.order
     score += ASKED * slot.is_asked + NAMED * named + ROLE * fits - ROLE * clashes
@@ -69,13 +76,18 @@ def _weighed(
     )
 
 
-def _may_volunteer(slot: SlotView, *, named: bool) -> bool:
-    """Tell whether a slot takes words that nobody asked for."""
+def _is_common(text: str) -> bool:
+    """Tell whether words are all common ones, which are no slip of a value's name."""
+    return set(split(text)) <= common_words()
+
+
+def _may_volunteer(situation: Situation, slot: SlotView, *, named: bool) -> bool:
+    """Tell whether a slot takes words that nobody asked for; a number only in a correction."""
     if not slot.is_free:
         return False
     if slot.kind in _LOOSE:
         return named
-    return named or slot.kind not in _NUMBERS or not slot.is_answered
+    return named or slot.kind not in _NUMBERS or not slot.is_answered or situation.corrects
 
 
 def _probability(candidate: Candidate, slot: SlotView, *, is_backed: bool, clashes: bool) -> float:
@@ -120,6 +132,51 @@ def _is_negated(situation: Situation, words: Sequence[Word], first: int) -> bool
             if len(before) == size and find_phrase(before, split(phrase), fuzzy=False):
                 return True
     return False
+
+
+def _yielding(situation: Situation, found: Sequence[Mention]) -> list[Mention]:
+    """Return the mentions with free text cut where a stricter type reads a part of it.
+
+    "Zurich, on Friday" is a text and a date, "an hour later" no text at all.
+    """
+    strict = [m for m in found if m.slot.kind not in _LOOSE and m.p >= _DOUBTFUL]
+    kept = [m for m in found if m.slot.kind not in _FREE]
+    for loose in (m for m in found if m.slot.kind in _FREE):
+        inside = [m for m in strict if loose.start < m.end and m.start < loose.end]
+        if not inside:
+            kept.append(loose)
+            continue
+        start, end = _rest(situation.text, loose, inside)
+        text = situation.text[start:end]
+        if _is_common(text):
+            continue
+        kept += [
+            replace(loose, start=start + c.start, end=start + c.end, value=c.value, p=c.p)
+            for c in loose.slot.type.parse(text, loose.slot.context)[:1]
+        ]
+    return kept
+
+
+def _rest(text: str, loose: Mention, inside: Sequence[Mention]) -> tuple[int, int]:
+    """Return the longest part of a mention outside of others, common words at its ends cut off."""
+    edges = [loose.start, *sorted(x for m in inside for x in (m.start, m.end)), loose.end]
+    parts = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+    words = [
+        [w for w in words_of(text) if a <= w.start and w.end <= b and w.folded not in _MARKS]
+        for a, b in parts
+    ]
+    cut = [_without_common_ends(part) for part in words]
+    best = max(cut, key=len, default=[])
+    return (best[0].start, best[-1].end) if best else (loose.start, loose.start)
+
+
+def _without_common_ends(words: list[Word]) -> list[Word]:
+    common = common_words()
+    while words and words[0].folded in common:
+        words = words[1:]
+    while words and words[-1].folded in common:
+        words = words[:-1]
+    return words
 
 
 def _divided(found: Sequence[Mention]) -> list[Mention]:

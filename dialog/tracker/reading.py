@@ -35,7 +35,7 @@ from dialog.tracker.questions import (
     knowledge_question,
     term_question,
 )
-from dialog.tracker.situation import Situation, SlotView
+from dialog.tracker.situation import Situation
 from dialog.tracker.steering import language, steering
 from dialog.tracker.task_intents import ScoredTask, TaskIntents
 from dialog.tracker.words import first_phrase, words_of
@@ -71,7 +71,7 @@ class Reading:
         if steered is not None and steered[0].head in _FINAL:
             return [*before, steered[0]]
         started = self._started()
-        edits = edits_of(situation, self._slots(started))
+        edits = self._edits(started)
         if steered is not None:
             meant = self._steered(steered[0], started, edits)
             if meant:
@@ -102,19 +102,35 @@ class Reading:
         view = next(t for t in self._situation.tasks if t.name == scored.task)
         return Resume(task=scored.task, p=p) if view.is_suspended else Start(task=scored.task, p=p)
 
-    def _slots(self, started: list[Command]) -> list[SlotView]:
-        """Return the slots that words may fill: of tasks under way or begun in this turn."""
-        names = [c.task for c in started if isinstance(c, Start | Resume)]
+    def _edits(self, started: list[Command]) -> Edits:
+        """Return the edits of tasks under way or begun in this turn, else of the likeliest task."""
+        names = {c.task for c in started if isinstance(c, Start | Resume)}
         slots = self._situation.slots
         if names:
-            return [
-                replace(slot, is_current=slot.task in names)
-                for slot in slots
-                if slot.is_open or slot.task in names
-            ]
+            return edits_of(
+                self._situation,
+                [
+                    replace(slot, is_current=slot.task in names)
+                    for slot in slots
+                    if slot.is_open or slot.task in names
+                ],
+            )
         if any(slot.is_open for slot in slots):
-            return [slot for slot in slots if slot.is_open]
-        return list(slots)
+            return edits_of(self._situation, [slot for slot in slots if slot.is_open])
+        return self._edits_of_one_task()
+
+    def _edits_of_one_task(self) -> Edits:
+        """Return the edits of the task that takes the most of the words; the offered one first."""
+        situation = self._situation
+        scores = {scored.task: scored.score for scored in self._scored}
+        best, most = Edits(), (0, False, 0.0)
+        for task in situation.tasks:
+            edits = edits_of(situation, [s for s in situation.slots if s.task == task.name])
+            is_offered = situation.question.task == task.name
+            weight = (len(edits.edits), is_offered, scores.get(task.name, 0.0))
+            if weight > most and edits.edits:
+                best, most = edits, weight
+        return best
 
     # --- what steers --------------------------------------------------------------------------
 
@@ -234,6 +250,9 @@ class Reading:
         tasks = list(dict.fromkeys(edit.task for edit in given))
         if situation.current_task or any(t.is_open for t in situation.tasks) or len(tasks) != 1:
             return []
+        question = situation.question
+        if question.kind == "intent" and question.task == tasks[0]:
+            return [Affirm(p=INFERRED)]
         return [Start(task=tasks[0], p=INFERRED)]
 
     def _nothing(self) -> list[Command]:

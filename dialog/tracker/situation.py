@@ -11,6 +11,7 @@ from functools import cached_property
 from dialog.slot_types.base import JsonValue, SlotType, TextContext
 from dialog.task.commands import Alternative
 from dialog.tracker.phrases import Phrases, phrases_of
+from dialog.tracker.words import first_phrase
 
 Place = tuple[str, str]
 """A slot: (task, name)."""
@@ -127,6 +128,11 @@ class Situation:
     def by_place(self) -> Mapping[Place, SlotView]:
         """The slots by task and name."""
         return {slot.place: slot for slot in self.slots}
+
+    @cached_property
+    def corrects(self) -> bool:
+        """Whether the words say that something was wrong or is to be otherwise."""
+        return first_phrase(self.text, self.phrases.correction) is not None
 
     @property
     def current_task(self) -> str:

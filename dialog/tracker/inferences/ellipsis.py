@@ -2,23 +2,19 @@
 
 from collections.abc import Sequence
 
-from dialog.tracker.situation import Mention, Situation
-from dialog.tracker.words import first_phrase
+from dialog.tracker.situation import Mention
 
 _CLOSE = 0.25
 
 
-def rivals(
-    situation: Situation, mention: Mention, everything: Sequence[Mention]
-) -> tuple[str, ...]:
+def rivals(mention: Mention, everything: Sequence[Mention]) -> tuple[str, ...]:
     """Return the names of the slots that the same words fit as well, its own first; () if none.
 
-    Only a change can be unclear in this way: slots that have a value, neither asked for nor named.
+    Only a change can be unclear in this way: of slots that have a value, neither asked for nor
+    named, in a turn that corrects something.
     """
     slot = mention.slot
     if slot.is_asked or not slot.has_value:
-        return ()
-    if first_phrase(situation.text, situation.phrases.correction) is None:
         return ()
     same = [
         other.slot.name
