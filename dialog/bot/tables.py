@@ -34,12 +34,23 @@ class EntityTable:
     linker: Linker = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = {key: self._names(key, row) for key, row in self.rows.items()}
+        shown = {key: normalised(self.show_name(key)) for key in self.rows}
+        holders: dict[str, set[str]] = defaultdict(set)
+        for key, name in shown.items():
+            for word in name.split():
+                holders[word].add(key)
+        names = {key: self._names(key, row, holders) for key, row in self.rows.items()}
         object.__setattr__(self, "linker", Linker(names))
 
-    def _names(self, key: str, row: Row) -> tuple[str, ...]:
-        """Return what a row may be called: its name, its key, its synonyms."""
-        return (str(row.get(self.show) or key), key, *self.synonyms.get(key, ()))
+    def _names(self, key: str, row: Row, holders: Mapping[str, set[str]]) -> tuple[str, ...]:
+        """Return what a row may be called: its name, its synonyms, and its key.
+
+        A key such as "adler" is no name where other rows have the word in theirs: "the Adler" would
+        otherwise be this one, and nobody would be asked which.
+        """
+        is_shared = bool(holders.get(normalised(key), set()) - {key})
+        own = () if is_shared else (key,)
+        return (str(row.get(self.show) or key), *own, *self.synonyms.get(key, ()))
 
     def __contains__(self, key: object) -> bool:
         return key in self.rows

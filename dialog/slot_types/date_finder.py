@@ -121,19 +121,19 @@ def _of_language(
 ) -> list[tuple[str, Callable[[re.Match[str], TextContext, str], FoundDate | None]]]:
     next_day = {
         "en": r"\bthe (?:(?P<later>next day|following day|day after(?! tomorrow))"
-        "|(?P<earlier>previous day|day before(?! yesterday)))\b",
+        r"|(?P<earlier>previous day|day before(?! yesterday)))\b",
         "de": r"\b(?:(?P<later>am (?:nächsten|folgenden) tag|tags darauf)|(?P<earlier>am"
-        " (?:vorherigen )?vortag|am tag davor))\b",
+        r" (?:vorherigen )?vortag|am tag davor))\b",
         "fr": r"\b(?:(?P<later>le lendemain|le jour (?:suivant|d'après))|(?P<earlier>la veille"
-        "|le jour d'avant))\b",
+        r"|le jour d'avant))\b",
     }[language]
     feasts = {
         "en": r"\b(?:(?P<eve>christmas eve)|(?P<christmas>christmas(?: day)?)"
-        "|(?P<sylvester>new year'?s eve)|(?P<new>new year'?s(?: day)?))\b",
+        r"|(?P<sylvester>new year'?s eve)|(?P<new>new year'?s(?: day)?))\b",
         "de": r"\b(?:(?P<eve>heiligabend|weihnachtsabend)|(?P<christmas>weihnachten)"
-        "|(?P<sylvester>silvester)|(?P<new>neujahr))\b",
+        r"|(?P<sylvester>silvester)|(?P<new>neujahr))\b",
         "fr": r"\b(?:(?P<eve>réveillon de noël)|(?P<christmas>noël)"
-        "|(?P<sylvester>saint-sylvestre)|(?P<new>jour de l'an|nouvel an))\b",
+        r"|(?P<sylvester>saint-sylvestre)|(?P<new>jour de l'an|nouvel an))\b",
     }[language]
     return [(next_day, _relative), (feasts, _feast)]
 
@@ -174,7 +174,7 @@ def language_orders_days_first(locale: str) -> bool:
 def _days(year: int | None, month: int, day: int, context: TextContext) -> tuple[date, ...]:
     """Return the day in a year, or its next occurrence where none is given."""
     today = context.now.date()
-    years = (today.year, today.year + 1, today.year + 4) if year is None else (year,)
+    years = range(today.year, today.year + 9) if year is None else (year,)  # leap days
     for one in years:
         try:
             found = date(one, month, day)

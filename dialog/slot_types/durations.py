@@ -22,7 +22,6 @@ from dialog.slot_types.words import is_negated
 
 _AND = {"en": "and", "de": "und", "fr": "et"}
 _HALF = {"en": "a half", "de": "eine halbe", "fr": "demie?"}
-_FIXED = {"en": {}, "de": {}, "fr": {r"quinze jours": 14, r"huit jours": 7}}
 _UNITS = {
     "en": (("year", "years"), ("month", "months"), ("day", "days"), ("hour", "hours"),
            ("minute", "minutes"), ("second", "seconds")),

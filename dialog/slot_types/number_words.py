@@ -222,6 +222,12 @@ def _small(words: list[Word], first: int, language: str) -> tuple[int, int] | No
         found = table.get(" ".join(word.text for word in words[first:last]))
         if found is not None:
             return found, last
+    word = words[first].text
+    if language == "de" and "tausend" in word:
+        head, _, tail = word.partition("tausend")
+        thousands, rest = table.get(head or "ein"), table.get(tail) if tail else 0
+        if thousands and rest is not None:
+            return thousands * 1_000 + rest, first + 1
     return None
 
 

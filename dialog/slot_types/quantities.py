@@ -19,7 +19,7 @@ _DIGITS = re.compile(
     r"(?P<digits>\d{1,3}(?:[ \u00a0\u202f'\u2019]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)*)"
     r"(?![\w:/]|-\d|[.,]\d)"
 )
-_GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{3})+")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:([.,])\d{3})+")
 _RANGE_JOINTS = {
     "en": ("or", "to", "-", "\u2013", "or maybe", "maybe", "and"),
     "de": ("oder", "bis", "-", "\u2013", "oder vielleicht", "und"),
@@ -63,7 +63,7 @@ def read_digits(text: str, language: str) -> tuple[Decimal, Decimal | None]:
     as_places = Decimal(bare.replace(sign, ".")) if len(signs) == 1 else None
     if sign == point:
         return (as_places, as_groups) if as_places is not None else (as_groups or Decimal(0), None)
-    return (as_groups, as_places) if as_groups is not None else (as_places or Decimal(0), None)
+    return (as_groups if as_groups is not None else as_places or Decimal(0)), None
 
 
 def find_numbers(text: str, locale: str, *, is_asked: bool = False) -> list[FoundNumber]:

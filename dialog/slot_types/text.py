@@ -171,7 +171,11 @@ def _name_at(text: str, start: int) -> tuple[int, int] | None:
         return None
     if text[start:end].endswith(".") and len(text[start:end].rsplit(maxsplit=1)[-1]) > 2:
         end -= 1
-    return (start, end) if num_words and words_of(text[start:end]) else None
+    following = words_of(text[end:])
+    goes_on = text[end : end + 1] == " " and following and following[0].text in _NO_NAMES
+    if goes_on or not num_words or not words_of(text[start:end]):
+        return None
+    return start, end
 
 
 def _as_name(text: str, start: int, end: int, *, p: float) -> Candidate:

@@ -111,6 +111,7 @@ def _rules(language: str) -> tuple[_Rule, ...]:
             rf"\b(?:(?P<n>{number})[\s-]?(?P<unit>{unit}))\s+(?P<earlier>{_EARLIER[language]})\b",
             _relative,
         ),
+        (rf"\b(?P<h>{hour})(?=\s+(?:{_PARTS[language]['am']}|{_PARTS[language]['pm']}))", _hour),
         *_of_language(language, hour, number),
     ]
     return tuple((re.compile(text, re.IGNORECASE), read) for text, read in rules)
