@@ -7,7 +7,7 @@ from dialog.bot.bot_yaml import YamlMapping, YamlNode, YamlScalar, YamlSequence
 from dialog.bot.node_reader import NodeReader
 from dialog.bot.source import SourceLine
 from dialog.bot.texts import Placeholder, Template, Texts
-from dialog.bot.value_types import ValueType
+from dialog.bot.value_types import Kind, ValueType
 from dialog.slot_types.catalogue import PLAIN_NAMES
 
 _RENDERER = re.compile(r"(.*\S)\s*:\s*([a-z_]+)\s*", re.DOTALL)
@@ -141,6 +141,13 @@ def _placeholder(
         )  # fmt: skip
         return None
     inner, renderer = text[start + 1 : end].strip(), ""
+    inner, *forms = (part.strip() for part in inner.split("|"))
+    if forms and (len(forms) != 2 or not all(forms)):
+        reader.problems.add(
+            source, "a number has two forms: for one, and for all others", text=text,
+            example="{nights|night|nights}",
+        )  # fmt: skip
+        return None
     found = _RENDERER.fullmatch(inner)
     if found:
         inner, renderer = found[1], found[2]
@@ -151,4 +158,11 @@ def _placeholder(
             )  # fmt: skip
             return None
     expression = reader.expression_of(inner, source, names, within=text)
-    return None if expression is None else Placeholder(expression=expression, renderer=renderer)
+    if expression is None:
+        return None
+    plural = (forms[0], forms[1]) if forms else None
+    if plural and expression.type.kind not in {Kind.NUMBER, Kind.ANY}:
+        reader.problems.add(
+            source, f"only a number has two forms, {inner!r} is a {expression.type}", text=text
+        )
+    return Placeholder(expression=expression, renderer=renderer, forms=plural)

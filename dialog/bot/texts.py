@@ -10,10 +10,20 @@ from dialog.slot_types.base import JsonValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placeholder:
-    """`{people}`, `{nights * price}` or `{price:money}` in a text."""
+    """`{people}`, `{nights * price}`, `{price:money}` or `{nights|night|nights}` in a text.
+
+    `forms` are the words behind a number: for one, and for all others.
+    """
 
     expression: Expression
     renderer: str = ""  # the type that says the value; "" = the expression's own
+    forms: tuple[str, str] | None = None
+
+    def form(self, value: JsonValue) -> str:
+        """Return the word behind the number, with its blank; "" without forms."""
+        if self.forms is None:
+            return ""
+        return f" {self.forms[0] if value in {1, -1} else self.forms[1]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +44,7 @@ class Template:
             value = piece.expression.evaluate(scope)
             if isinstance(value, Unknown):
                 return UNKNOWN
-            words.append(say(piece, value))
+            words.append(f"{say(piece, value)}{piece.form(value)}")
         return "".join(words)
 
     @property
