@@ -9,7 +9,7 @@ import numpy as np
 
 from llm.decoding.automaton_grammar import AutomatonGrammar
 from llm.decoding.completion import AutomatonCompleter, Completer, WitnessCompleter
-from llm.decoding.grammar import Grammar, MatcherGrammar
+from llm.decoding.grammar import Grammar, GrammarState, MatcherGrammar, MatcherState
 from llm.decoding.vocabulary import Mask, Vocabulary, set_only, tokens_of
 from llm.errors import BudgetTooSmallError, ConstraintConflictError
 
@@ -20,10 +20,11 @@ _MAX_SEARCHES = 16  # for one mask
 _MAX_WORK = 6_000  # tokens of completions to try for one mask
 
 
-def completer(grammar: Grammar, limit: int = 0) -> Completer:
+def completer(grammar: Grammar, limit: int = 0, *, state: GrammarState | None = None) -> Completer:
     """Return what knows how to finish an output of this grammar.
 
-    An output of at most `limit` tokens is short enough; else the shortest is looked for.
+    An output of at most `limit` tokens is short enough; else the shortest is looked for. `state` is
+    that of the branch, at its start; None: it stays there.
 
     Raises:
         ConstraintError: nothing satisfies the grammar, or only what is far too long.
@@ -31,7 +32,9 @@ def completer(grammar: Grammar, limit: int = 0) -> Completer:
     if isinstance(grammar, AutomatonGrammar):
         return AutomatonCompleter.start(grammar)
     assert isinstance(grammar, MatcherGrammar)
-    return WitnessCompleter.start(grammar, limit)
+    at = grammar.start(forcing=False) if state is None else state
+    assert isinstance(at, MatcherState)
+    return WitnessCompleter.start(grammar, at, limit)
 
 
 class BudgetedState:
@@ -52,7 +55,7 @@ class BudgetedState:
             BudgetTooSmallError: that is too few for any output of the grammar.
         """
         self._state = grammar.start(forcing=False)
-        self._completer = completer(grammar, max_tokens)
+        self._completer = completer(grammar, max_tokens, state=self._state)
         self._vocabulary = vocabulary
         self._left = max_tokens
         self._exact = exact
@@ -142,7 +145,7 @@ class BudgetedState:
         """See `GrammarState`."""
         copy = object.__new__(BudgetedState)
         copy._state = self._state.fork()
-        copy._completer = self._completer.fork()
+        copy._completer = self._completer.fork(copy._state)
         copy._vocabulary = self._vocabulary
         copy._left = self._left
         copy._exact = self._exact
@@ -164,13 +167,15 @@ class BudgetedState:
         return self._count_fitting(tokens[:legal])
 
     def _count_fitting(self, tokens: list[int]) -> int:
-        completer, left = self._completer.fork(), self._left
+        state, left = self._state.fork(), self._left
+        completer = self._completer.fork(state)
         for number, token in enumerate(tokens):
             if token in self._vocabulary.eos_ids:
                 return number + 1
             left -= 1
             if left < 0 or not completer.advance(token, left):
                 return number
+            state.advance(token)
         return len(tokens)
 
     def _check(self, tokens_left: int) -> None:

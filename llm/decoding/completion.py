@@ -1,19 +1,18 @@
 """The shortest way to finish: few tokens that lead from a state to where the output may end.
 
 For automata it is searched exactly. For grammars of llguidance, whose states cannot be compared,
-it is a *witness*: bytes that were tried on a copy of the state and are known to finish it. A state
-is followed byte by byte beside the tokens, since that makes a trial a matter of microseconds.
-Knows no budget.
+it is a *witness*: bytes that were tried on the state and are known to finish it. Knows no budget.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from llguidance import LLMatcher
 
 from llm.decoding.automaton import State
 from llm.decoding.automaton_grammar import AutomatonGrammar
-from llm.decoding.grammar import MatcherGrammar
+from llm.decoding.grammar import GrammarState, MatcherGrammar, MatcherState
 from llm.decoding.vocabulary import END
 from llm.decoding.witness_search import BROAD_DETOUR, BROAD_START, MAX_SYMBOLS, Search
 from llm.errors import GrammarTooLargeError
@@ -48,8 +47,8 @@ class Completer(Protocol):
         """Take back the last tokens."""
         ...
 
-    def fork(self) -> "Completer":
-        """Return an independent copy."""
+    def fork(self, state: GrammarState) -> "Completer":
+        """Return an independent copy for a copy of the branch's state."""
         ...
 
 
@@ -93,8 +92,9 @@ class AutomatonCompleter:
         if num_tokens:
             del self._path[-num_tokens:]
 
-    def fork(self) -> "AutomatonCompleter":
+    def fork(self, state: GrammarState) -> "AutomatonCompleter":
         """See `Completer`."""
+        del state
         return AutomatonCompleter(self._grammar, self._path.copy())
 
     def _completed(self, token: int, limit: int) -> tuple[State, list[int]] | None:
@@ -108,20 +108,48 @@ class AutomatonCompleter:
         return None if shortest is None or len(shortest) > limit else (following, shortest)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """Symbols that are known to finish an output, and the fewest tokens that spell them.
+
+    Where no tokens do, each symbol counts as one.
+    """
+
+    symbols: tuple[int, ...]
+    tokens: tuple[int, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.symbols if self.tokens is None else self.tokens)
+
+
 class WitnessCompleter:
-    """Completions in a grammar of llguidance, each of them tried before it is believed."""
+    """Completions in a grammar of llguidance, each of them tried before it is believed.
+
+    Guesses are tried on the branch's own state, token by token, which is fast. Only searches go
+    symbol by symbol, on a matcher that follows the branch when one is needed.
+    """
 
     def __init__(
-        self, matcher: LLMatcher, grammar: MatcherGrammar, path: list[tuple[int, tuple[int, ...]]]
+        self,
+        grammar: MatcherGrammar,
+        state: MatcherState,
+        behind: LLMatcher,
+        path: list[tuple[Sequence[int], Witness]],
+        *,
+        num_followed: int = 0,
     ) -> None:
-        self._matcher = matcher  # over symbols
         self._grammar = grammar
+        self._state = state  # of the branch, which whoever owns it moves after this completer
+        self._behind = behind  # over symbols; has taken those of `_path[: _num_followed + 1]`
+        self._num_followed = num_followed
         self._vocabulary = grammar.vocabulary
-        self._path = path  # for each token so far: its number of symbols, and the witness after it
+        self._path = path  # for each token so far: its symbols, and the witness after it
 
     @classmethod
-    def start(cls, grammar: MatcherGrammar, limit: int = 0) -> "WitnessCompleter":
-        """Return a completer at the start of the output.
+    def start(
+        cls, grammar: MatcherGrammar, state: MatcherState, limit: int = 0
+    ) -> "WitnessCompleter":
+        """Return a completer at the start of the output, of which `state` is the state.
 
         An output of at most `limit` tokens is good enough; else the shortest is looked for.
 
@@ -139,74 +167,92 @@ class WitnessCompleter:
         if not is_shortest and count(known) > limit:
             known = tuple(Search(grammar).best(matcher, list(known)))
             grammar.short = (known, True)
-        return cls(matcher, grammar, [(0, known)])
+        first = Witness(symbols=known, tokens=grammar.vocabulary.spelt(known))
+        return cls(grammar, state, matcher, [((), first)])
 
     def fewest(self) -> int:
         """See `Completer`."""
-        return self._vocabulary.count_tokens(self._path[-1][1])
+        return len(self._path[-1][1])
 
     def next_token(self) -> int | None:
         """See `Completer`."""
-        tokens = self._vocabulary.fewest_tokens(self._path[-1][1])
-        return next(iter(tokens or ()), None)
+        return next(iter(self._path[-1][1].tokens or ()), None)
 
     def after(self, token: int, limit: int, *, search: bool = True) -> bool:
         """See `Completer`."""
-        symbols = self._vocabulary.symbols(token)
-        return self._completed(symbols, limit, search=search) is not None
+        return self._completed(token, limit, search=search) is not None
 
     def advance(self, token: int, limit: int) -> bool:
         """See `Completer`."""
-        symbols = self._vocabulary.symbols(token)
-        witness = self._completed(symbols, limit)
+        witness = self._completed(token, limit)
         if witness is None:
             return False
-        taken = self._matcher.try_consume_tokens(list(symbols))
-        assert taken == len(symbols)
-        self._path.append((len(symbols), witness))
+        self._path.append((self._vocabulary.symbols(token), witness))
         return True
 
     def rollback(self, num_tokens: int) -> None:
         """See `Completer`."""
-        if num_tokens:
-            gone = self._path[-num_tokens:]
-            del self._path[-num_tokens:]
-            self._matcher.rollback(sum(size for size, _ in gone))
+        if not num_tokens:
+            return
+        kept = len(self._path) - 1 - num_tokens
+        if kept < self._num_followed:
+            gone = self._path[kept + 1 : self._num_followed + 1]
+            self._behind.rollback(sum(len(symbols) for symbols, _ in gone))
+            self._num_followed = kept
+        del self._path[kept + 1 :]
 
-    def fork(self) -> "WitnessCompleter":
+    def fork(self, state: GrammarState) -> "WitnessCompleter":
         """See `Completer`."""
-        return WitnessCompleter(self._matcher.deep_copy(), self._grammar, self._path.copy())
+        assert isinstance(state, MatcherState)
+        return WitnessCompleter(
+            self._grammar,
+            state,
+            self._behind.deep_copy(),
+            self._path.copy(),
+            num_followed=self._num_followed,
+        )
 
-    def _completed(
-        self, symbols: Sequence[int], limit: int, *, search: bool = True
-    ) -> tuple[int, ...] | None:
-        """Return how to go on after `symbols` with at most `limit` tokens."""
-        known = self._path[-1][1]
-        taken = tuple(symbols)
-        if known[: len(taken)] == taken and self._fits(known[len(taken) :], limit):
-            return known[len(taken) :]  # on the way already
+    def _completed(self, token: int, limit: int, *, search: bool = True) -> Witness | None:
+        """Return how to go on after `token` with at most `limit` tokens."""
+        known = self._path[-1][1].symbols
+        taken = tuple(self._vocabulary.symbols(token))
+        if known[: len(taken)] == taken:
+            witness = self._witness(known[len(taken) :], limit)  # on the way already
+            if witness is not None:
+                return witness
         for rest in _guesses(taken, known):
-            if self._fits(rest, limit) and self._finishes(taken, rest):
-                return rest
+            witness = self._witness(rest, limit)
+            if witness is not None and self._finishes(token, taken, witness):
+                return witness
         return self._searched(taken, limit) if search else None
 
-    def _searched(self, taken: tuple[int, ...], limit: int) -> tuple[int, ...] | None:
-        ahead = self._matcher.deep_copy()
+    def _searched(self, taken: tuple[int, ...], limit: int) -> Witness | None:
+        ahead = self._followed().deep_copy()
         if ahead.try_consume_tokens(list(taken)) != len(taken):
             return None
-        most = len(self._path[-1][1]) + _MAX_DETOUR
+        most = len(self._path[-1][1].symbols) + _MAX_DETOUR
         found = Search(self._grammar).quick(ahead, most, broadly=BROAD_DETOUR)
-        if found is not None and self._fits(found, limit):
-            return tuple(found)
-        return None
+        return None if found is None else self._witness(tuple(found), limit)
 
-    def _fits(self, rest: Sequence[int], limit: int) -> bool:
-        return len(rest) <= limit or self._vocabulary.count_tokens(tuple(rest)) <= limit
+    def _witness(self, rest: tuple[int, ...], limit: int) -> Witness | None:
+        """Return it if it fits."""
+        found = Witness(symbols=rest, tokens=self._vocabulary.spelt(rest))
+        return found if len(found) <= limit or len(rest) <= limit else None
 
-    def _finishes(self, taken: tuple[int, ...], rest: tuple[int, ...]) -> bool:
-        symbols = [*taken, *rest, END]
-        legal: int = self._matcher.validate_tokens(symbols)
-        return legal == len(symbols)
+    def _finishes(self, token: int, taken: tuple[int, ...], witness: Witness) -> bool:
+        if witness.tokens is None:
+            symbols = [*taken, *witness.symbols, END]
+            symbols_legal: int = self._followed().validate_tokens(symbols)
+            return symbols_legal == len(symbols)
+        return self._state.can_end_after([token, *witness.tokens])
+
+    def _followed(self) -> LLMatcher:
+        """Return the matcher over symbols, where the branch is."""
+        for symbols, _ in self._path[self._num_followed + 1 :]:
+            taken = self._behind.try_consume_tokens(list(symbols))
+            assert taken == len(symbols)
+            self._num_followed += 1
+        return self._behind
 
 
 def _guesses(taken: tuple[int, ...], known: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -1,12 +1,12 @@
 """Exponential and logarithm as fixed sequences of IEEE additions, multiplications and divisions.
 
 The library's own differ in the last bit between CPUs and versions, and from those of any compiler.
-These give the same bits in numpy and in `llm/native/sampling.cpp`, so a seed draws the same tokens
-with and without a compiler, on every machine. Knows nothing of tokens.
+These give the same bits in numpy and in `llm/native/sampling_arithmetic.h`, so a seed draws the
+same tokens with and without a compiler, on every machine. Knows nothing of tokens.
 """
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 
 # Probabilities are added as integers: no order of summation, histogram or thread matters then.
 MASS_BITS = 44  # the mass of e^0
@@ -26,6 +26,22 @@ _EXP2 = tuple(
         "0x1.c6b08d7044119p-5",
         "0x1.ebfbdff82c590p-3",
         "0x1.62e42fefa39f7p-1",
+        "0x1p+0",
+    )
+)
+# the same in float32, relative error below 2e-7, for sums that need no more
+ROUGH_BITS = 32
+_ROUGH_FARTHEST = np.float32(-80.0)
+_ROUGH_LOG2_E = np.float32(float.fromhex("0x1.715476p+0"))
+_ROUGH_EXP2 = tuple(
+    np.float32(float.fromhex(digits))
+    for digits in (
+        "0x1.444000p-13",
+        "0x1.5f48c0p-10",
+        "0x1.3b2a1cp-7",
+        "0x1.c6aeccp-5",
+        "0x1.ebfbe0p-3",
+        "0x1.62e430p-1",
         "0x1p+0",
     )
 )
@@ -56,6 +72,24 @@ def masses(tempered: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         power *= fraction
         power += coefficient
     return np.rint(np.ldexp(power, whole.astype(np.int32) + MASS_BITS)).astype(np.int64)
+
+
+def rough_total(logits: Float32[np.ndarray, " n"], peak: np.float32) -> int:
+    """Return the sum of e^(x - peak), peak being the highest, in units of 2^-32.
+
+    Each term is rounded to that and made in float32: the sum of a row is right to 1e-6.
+    """
+    x = logits - peak
+    scaled = np.maximum(x, _ROUGH_FARTHEST) * _ROUGH_LOG2_E
+    whole = np.rint(scaled)
+    fraction = scaled - whole
+    power = np.full_like(fraction, _ROUGH_EXP2[0])
+    for coefficient in _ROUGH_EXP2[1:]:
+        power *= fraction
+        power += coefficient
+    mass = np.ldexp(power, whole.astype(np.int32) + ROUGH_BITS).astype(np.float64)
+    mass[x <= _ROUGH_FARTHEST] = 0.0
+    return int(np.rint(mass).astype(np.int64).sum())
 
 
 def log(x: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:

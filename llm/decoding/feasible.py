@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Bool
 
+from llm.decoding.logit_rows import TWIN, LogitRows, damaged
 from llm.decoding.phases import Constraint, FeasibleLogits, Mask, RawLogits, SteeredLogits, Tokens
 from llm.decoding.spellings import bits_of, mask_of
 from llm.decoding.word_lists import AllowedStrings, BannedStrings, Places
@@ -123,14 +124,19 @@ class Feasible:
     """The clauses of one branch."""
 
     def __init__(
-        self, clauses: Iterable[Clause], constraint: Constraint | None, *, size: int
+        self,
+        clauses: Iterable[Clause],
+        constraint: Constraint | None,
+        *,
+        size: int,
+        rows: LogitRows = TWIN,
     ) -> None:
         """Take the clauses of a vocabulary of `size` tokens, and what else constrains the row."""
+        self._rows = rows
         self._clauses = tuple(clauses)
         self.constraint = constraint
         self._size = size
         self._mask: Mask = np.zeros((size + 31) // 32, np.int32)
-        self._spare = self._mask.copy()
         # Bits behind the last token would make an empty set look otherwise.
         self._last_word = (1 << size % 32) - 1 if size % 32 else -1
 
@@ -151,12 +157,13 @@ class Feasible:
             ConstraintConflictError: there are none.
         """
         mask = self._mask
-        mask.fill(-1)
-        mask[-1] = self._last_word
+        if self.constraint is None:
+            mask.fill(-1)
+        else:
+            self.constraint.fill(mask)
+        mask[-1] &= self._last_word
         passed: list[str] = []
         if self.constraint is not None:
-            self.constraint.fill(self._spare)
-            np.bitwise_and(mask, self._spare, out=mask)
             self._check("the grammar", passed)
         for clause in self._clauses:
             clause.narrow(mask)
@@ -164,14 +171,19 @@ class Feasible:
         return mask
 
     def restrict(self, logits: RawLogits) -> FeasibleLogits:
-        """Make what may not come impossible, in place; see `narrow` for errors."""
+        """Make what may not come impossible, in place; see `narrow` for errors.
+
+        Raises:
+            EngineFailureError: nothing can be drawn from these logits.
+        """
         self.narrow()
-        self.forbid(logits)
+        if not self._rows.forbid(logits, self._mask):
+            raise damaged()
         return FeasibleLogits(logits)
 
     def forbid(self, logits: RawLogits | SteeredLogits) -> None:
         """Make impossible, in place, what the last narrowing did not leave."""
-        np.copyto(logits, np.float32(-np.inf), where=~self.allowed)
+        self._rows.forbid(logits, self._mask)
 
     def restrict_further(self, logits: SteeredLogits) -> SteeredLogits:
         """Make impossible what the constraint offers no longer; see `narrow` for errors."""
@@ -187,7 +199,8 @@ class Feasible:
     def fork(self) -> "Feasible":
         """Return an independent copy."""
         constraint = None if self.constraint is None else self.constraint.fork()
-        return Feasible((c.fork() for c in self._clauses), constraint, size=self._size)
+        clauses = (clause.fork() for clause in self._clauses)
+        return Feasible(clauses, constraint, size=self._size, rows=self._rows)
 
     def _check(self, name: str, passed: list[str]) -> None:
         if not self._mask.any():

@@ -214,6 +214,13 @@ class MatcherState:
         legal: int = self._matcher.validate_tokens(tokens)
         return legal
 
+    def can_end_after(self, tokens: list[int]) -> bool:
+        """Return whether these tokens may come next, and then the end of the output."""
+        if self._ended:
+            return False
+        wanted = [*tokens, self._vocabulary.tokenizer.eos_token]
+        return bool(self._matcher.validate_tokens(wanted) == len(wanted))
+
     def _check(self) -> None:
         if self._matcher.is_error():
             raise GrammarTooLargeError(what="what the grammar allows at this point")

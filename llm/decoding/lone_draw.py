@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from llm.decoding.draw import draw
+from llm.decoding.logit_rows import damaged
 from llm.decoding.phases import Survivors, Witness
 from llm.decoding.pipeline_row import PipelineRow
 from llm.decoding.sampler import BatchSampler, SamplingRows
 from llm.decoding.speculative import verify
 from llm.decoding.truncate import GREEDY_BELOW, MARKED_GREEDY, truncate
-from llm.errors import EngineFailureError
 
 _WITNESSED = 512
 
@@ -20,14 +20,6 @@ _WITNESSED = 512
 def is_alone(row: PipelineRow) -> bool:
     """Whether a row is drawn by itself."""
     return row.needs_twin or row.is_reweighted or row.drafted is not None
-
-
-def damaged() -> EngineFailureError:
-    """Return the error of a row from which nothing can be drawn."""
-    return EngineFailureError(
-        "the logits of this request are not finite: its tokens drive the model out of range, or the"
-        " weights are damaged"
-    )
 
 
 class LoneDraw:

@@ -16,7 +16,8 @@ from jaxtyping import Float32, Float64, Int64
 
 from llm.decoding.account import Account, TokenLogProbs
 from llm.decoding.feasible import Clause, Feasible, fixed_clauses, string_clauses
-from llm.decoding.lone_draw import LoneDraw, damaged, is_alone
+from llm.decoding.logit_rows import damaged
+from llm.decoding.lone_draw import LoneDraw, is_alone
 from llm.decoding.phases import (
     UNGUIDED,
     Forwards,
@@ -61,6 +62,7 @@ class Pipeline:
 
     def __init__(self, sampler: BatchSampler, tokens: Tokens) -> None:
         self._sampler = sampler
+        self._whole = sampler.logit_rows
         self._tokens = tokens
         self._word_lists = WordLists(Spellings(tokens.token_bytes), tokens.eos_ids)
         self._sampling = SamplingRows()
@@ -89,7 +91,9 @@ class Pipeline:
                 tokens that the model does not have.
             ValueError: the seed does not fit in 64 bits, or the stream in 32.
         """
-        feasible = Feasible(self._clauses(params), guidance.grammar, size=self._tokens.size)
+        feasible = Feasible(
+            self._clauses(params), guidance.grammar, size=self._tokens.size, rows=self._whole
+        )
         if feasible.is_needed:
             feasible.narrow()
         breakers = None
@@ -231,13 +235,13 @@ class Pipeline:
         """Run the phases before the cuts."""
         row.forget_draw()
         raw = RawLogits(z)
-        if not np.isfinite(z.max()):
-            errors[i] = damaged()
-            return
         if row.params.logprobs:
+            if not self._whole.forbid(z, None):
+                errors[i] = damaged()
+                return
             row.account = Account(raw)
         try:
-            row.logits = steered(row, raw, forwards)
+            row.logits = steered(row, raw, forwards, self._whole)
         except LLMError as error:
             errors[i] = error
         except Exception as error:  # of a grammar: its row alone fails

@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from llm.decoding.compose import compose
+from llm.decoding.logit_rows import TWIN, LogitRows, best, damaged
 from llm.decoding.phases import (
+    FeasibleLogits,
     Forwards,
     RawLogits,
     ShapedLogits,
@@ -22,35 +24,57 @@ from llm.decoding.phases import (
     unsteered,
 )
 from llm.decoding.pipeline_row import PipelineRow
-from llm.decoding.steer import best, kl, log_sum, steer
+from llm.decoding.steer import CANDIDATES, kl, log_sum, price, steer_best
 from llm.decoding.truncate import MARKED_GREEDY, truncate
 from llm.errors import ConstraintConflictError
 
 _MOST_TRIED = 64  # tokens of a row that a grammar may refuse one after the other
 
 
-def steered(row: PipelineRow, raw: RawLogits, forwards: Forwards) -> SteeredLogits:
+def steered(
+    row: PipelineRow, raw: RawLogits, forwards: Forwards, rows: LogitRows = TWIN
+) -> SteeredLogits:
     """Run P1 to P4 and note the price; what is wrong with the row is an error of its own.
 
     Raises:
         ConstraintConflictError: no token may come.
+        EngineFailureError: nothing can be drawn from these logits.
         ValueError: a factor or another forward gave what is no number.
     """
-    feasible = unrestricted(raw) if row.feasible is None else row.feasible.restrict(raw)
+    feasible = _restricted(row, raw, rows)
     shaped = unshaped(feasible) if row.shape is None else row.shape.shape(feasible)
     guidance = row.guidance
-    if not guidance.composers and not guidance.factors:
-        return unsteered(uncomposed(shaped))
-    model = ShapedLogits(shaped.copy())
-    composed = uncomposed(shaped)
     if guidance.composers:
-        if forwards.baseline is not None:
-            forwards = replace(forwards, baseline=_shaped_alike(row, forwards.baseline))
-        composed = compose(shaped, guidance.composers, forwards)
+        return _composed(row, shaped, forwards, rows)
+    composed = uncomposed(shaped)
+    if not guidance.factors:
+        return unsteered(composed)
+    best = rows.best(composed, CANDIDATES)  # of what the model itself says
+    result, changed = steer_best(composed, best, guidance.factors, forwards)
+    row.price = price(changed, best.logits, log_total=best.log_total)
+    return result
+
+
+def _restricted(row: PipelineRow, raw: RawLogits, rows: LogitRows) -> FeasibleLogits:
+    if row.feasible is not None:
+        return row.feasible.restrict(raw)
+    if not rows.forbid(raw, None):
+        raise damaged()
+    return unrestricted(raw)
+
+
+def _composed(
+    row: PipelineRow, shaped: ShapedLogits, forwards: Forwards, rows: LogitRows
+) -> SteeredLogits:
+    model = ShapedLogits(shaped.copy())
+    if forwards.baseline is not None:
+        forwards = replace(forwards, baseline=_shaped_alike(row, forwards.baseline))
+    composed = compose(shaped, row.guidance.composers, forwards)
     result = unsteered(composed)
-    if guidance.factors:
-        result = steer(composed, guidance.factors, forwards)
-    row.price = kl(result, model)
+    if row.guidance.factors:
+        best = rows.best(composed, CANDIDATES)
+        result, _ = steer_best(composed, best, row.guidance.factors, forwards)
+    row.price = kl(result, model, rows)
     return result
 
 

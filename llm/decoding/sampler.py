@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float64, Int32, Int64, Shaped
 
 from llm.decoding.draw import draw
+from llm.decoding.logit_rows import LogitRows
 from llm.decoding.phases import Survivors
 from llm.decoding.truncate import truncate
 from llm.native.sampling import MAX_VOCABULARY, NativeSampler, RowArrays, SamplingStruct
@@ -150,6 +151,7 @@ class BatchSampler:
     ) -> None:
         """Take the compiled kernels; None: the numpy twin. See `NativeSampler` for the rest."""
         self._native = None if library is None else NativeSampler(library, path=path, run=run)
+        self.logit_rows = LogitRows(library, path=path)
 
     def draw(
         self, logits: Shaped[np.ndarray, "r v"], rows: SamplingRows

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
 
+from llm.decoding.logit_rows import TWIN, Best, LogitRows
 from llm.decoding.phases import ComposedLogits, Factor, Forwards, ShapedLogits, SteeredLogits
 from llm.decoding.spec import Steer
 from llm.head_store import OfferedScorer
@@ -121,77 +122,51 @@ def steer(
     """
     if not factors:
         return SteeredLogits(logits)
-    candidates = best(logits, k)
-    kept = logits[candidates].astype(np.float64)
-    for factor in factors:
-        kept += factor.weigh(candidates, forwards)
-    if not np.isfinite(kept).all():
-        raise ValueError("a factor gave a number that is not finite: its head is damaged")
-    logits.fill(-np.inf)
-    logits[candidates] = kept
-    return SteeredLogits(logits)
+    changed, _ = steer_best(logits, TWIN.best(logits, k), factors, forwards)
+    return changed
 
 
-def best(logits: Shaped[np.ndarray, " v"], k: int) -> Int64[np.ndarray, " k"]:
-    """Return the ids of the `k` highest finite logits, ascending; of equals the lower ids.
+def steer_best(
+    logits: ComposedLogits, best: Best, factors: Sequence[Factor], forwards: Forwards
+) -> tuple[SteeredLogits, Float32[np.ndarray, " k"]]:
+    """Do the same, given the best of the row; return it, and the changed logits of the best.
 
     Raises:
-        ValueError: no logit is finite.
+        ValueError: a factor gave no finite numbers.
     """
-    few = _few(logits, k)
-    values = logits[few]
-    few = few[values > -np.inf]
-    if len(few) == 0:
-        raise ValueError("no logit is finite, so nothing can be steered")
-    if len(few) <= k:
-        return few
-    values = logits[few]
-    least = np.partition(values, len(values) - k)[len(values) - k]
-    above = few[values > least]
-    equal = few[values == least][: k - len(above)]
-    return np.sort(np.concatenate([above, equal]))
+    kept = best.logits.astype(np.float64)
+    for factor in factors:
+        kept += factor.weigh(best.token_ids, forwards)
+    if not np.isfinite(kept).all():
+        raise ValueError("a factor gave a number that is not finite: its head is damaged")
+    changed = kept.astype(logits.dtype)
+    logits.fill(-np.inf)
+    logits[best.token_ids] = changed
+    return SteeredLogits(logits), changed
 
 
-def _few(logits: Shaped[np.ndarray, " v"], k: int) -> Int64[np.ndarray, " n"]:
-    """Return ids that hold the `k` best, few enough to be sorted; found without sorting them all.
-
-    The maxima of `4 k` blocks: no token below the k-th highest of them is among the `k` best.
-    """
-    width = len(logits) // (_BLOCKS * k)
-    if width < 2:
-        return np.arange(len(logits))
-    whole = len(logits) // width * width
-    # a block is every n-th token, n blocks: so one pass takes the maxima of all of them at once
-    peaks = logits[:whole].reshape(width, -1).max(axis=0)
-    least = np.partition(peaks, len(peaks) - k)[len(peaks) - k]
-    return np.flatnonzero(logits >= least)
-
-
-_BLOCKS = 4
-
-
-def kl(steered: SteeredLogits, model: ShapedLogits) -> float:
+def kl(steered: SteeredLogits, model: ShapedLogits, rows: LogitRows = TWIN) -> float:
     """Return KL(softmax(steered) || softmax(model)) in nats: the price of what was asked.
 
     The steered row must not have support where the model has none.
     """
     ids = np.flatnonzero(steered > -np.inf)
-    changed = steered[ids].astype(np.float64)
-    own = model[ids].astype(np.float64)
-    log_p = changed - log_sum(changed)
-    log_q = own - _log_sum_of_row(model)
-    return max(0.0, float(np.exp(log_p) @ (log_p - log_q)))
+    return price(steered[ids], model[ids], log_total=rows.log_total(model))
+
+
+def price(
+    changed: Float32[np.ndarray, " k"], own: Float32[np.ndarray, " k"], *, log_total: float
+) -> float:
+    """Return the same from the logits of the tokens that can still come.
+
+    `own` are the model's, and `log_total` is of the model's whole row.
+    """
+    wide = changed.astype(np.float64)
+    log_p = wide - log_sum(wide)
+    return max(0.0, float(np.exp(log_p) @ (log_p - (own - log_total))))
 
 
 def log_sum(x: Float64[np.ndarray, " k"]) -> float:
     """Return ln sum e^x of numbers of which one at least is finite."""
     peak = float(x.max())
     return peak + float(np.log(np.exp(x - peak).sum()))
-
-
-def _log_sum_of_row(z: Float32[np.ndarray, " v"]) -> float:
-    # In float32, whose errors of 1e-7 do not count here: twice as fast for a whole vocabulary.
-    peak = z.max()
-    parts = z - peak
-    np.exp(parts, out=parts)
-    return float(peak) + float(np.log(parts.sum()))

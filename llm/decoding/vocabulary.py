@@ -15,7 +15,7 @@ from llm.tokenizer import TextTokenizer
 NUM_BYTES = 256
 END = NUM_BYTES  # the symbol for "the output ends here"
 _FIRST_SPECIAL = END + 1
-_KEPT_COUNTS = 4096
+_KEPT_SPELLINGS = 4096
 
 Mask = Int32[np.ndarray, " words"]
 
@@ -63,7 +63,7 @@ class Vocabulary:
             token: _FIRST_SPECIAL + i for i, token in enumerate(sorted(self.special_ids.values()))
         }
         self._special_tokens = {symbol: token for token, symbol in self._special_symbols.items()}
-        self._counts: dict[tuple[int, ...], int] = {}
+        self._spelt: dict[tuple[int, ...], tuple[int, ...] | None] = {}
         self.tokenizer = LLTokenizer(
             TokenizerWrapper(_Tokens(self)), eos_token=sorted(self.eos_ids)
         )
@@ -119,16 +119,20 @@ class Vocabulary:
             at = way[2]
         return found
 
+    def spelt(self, symbols: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Return what `fewest_tokens` does; the last answers are kept."""
+        if symbols in self._spelt:
+            return self._spelt[symbols]
+        found = self.fewest_tokens(symbols)
+        if len(self._spelt) >= _KEPT_SPELLINGS:
+            self._spelt.clear()
+        tokens = self._spelt[symbols] = None if found is None else tuple(found)
+        return tokens
+
     def count_tokens(self, symbols: tuple[int, ...]) -> int:
         """Return how many tokens `fewest_tokens` takes; the number of symbols if there are none."""
-        count = self._counts.get(symbols)
-        if count is None:
-            tokens = self.fewest_tokens(symbols)
-            count = len(symbols) if tokens is None else len(tokens)
-            if len(self._counts) >= _KEPT_COUNTS:
-                self._counts.clear()
-            self._counts[symbols] = count
-        return count
+        tokens = self.spelt(symbols)
+        return len(symbols) if tokens is None else len(tokens)
 
     def _best_way(
         self, symbols: Sequence[int], start: int, ways: Sequence[tuple[int, int, int] | None]

@@ -15,6 +15,9 @@ namespace {
 
 constexpr double kFarthest = 64.0;             // e^-64 is nothing in units of 2^-44
 constexpr double kUnit = 0x1p-44;              // of mass
+constexpr int kRoughBits = 32;
+constexpr double kRoughUnit = 0x1p-32;         // so that 2^18 of them add up without an error
+constexpr float kRoughFarthest = 23.0f;        // e^-23 is nothing in this unit
 constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer
 constexpr int64_t kMagicBits = 0x4338000000000000;
 constexpr int32_t kPlusInfinity = 0x7f800000;  // as ordered() gives them
@@ -48,6 +51,26 @@ CAUSERIE_BODY double scaled_exp(double x) {
   p *= same_bits<double>(exponent << 52);
   const int64_t alive = -static_cast<int64_t>(x > -kFarthest);  // a mask, as branches stop vectors
   return same_bits<double>(same_bits<int64_t>(p) & alive);
+}
+
+// e^x / kRoughUnit for x <= 0, to be rounded: a sum over a row is right to 1e-6.
+CAUSERIE_BODY float rough_exp(float x) {
+  constexpr float kRoughMagic = 12582912.0f;  // 1.5 * 2^23
+  constexpr int32_t kRoughMagicBits = 0x4b400000;
+  const float s = x * 0x1.715476p+0f;
+  const float shifted = s + kRoughMagic;
+  const float f = s - (shifted - kRoughMagic);
+  float p = 0x1.444000p-13f;
+  p = p * f + 0x1.5f48c0p-10f;
+  p = p * f + 0x1.3b2a1cp-7f;
+  p = p * f + 0x1.c6aeccp-5f;
+  p = p * f + 0x1.ebfbe0p-3f;
+  p = p * f + 0x1.62e430p-1f;
+  p = p * f + 1.0f;
+  const int32_t exponent = same_bits<int32_t>(shifted) - kRoughMagicBits + (127 + kRoughBits);
+  p *= same_bits<float>(static_cast<int32_t>(static_cast<uint32_t>(exponent) << 23));
+  const int32_t alive = -static_cast<int32_t>(x > -80.0f);
+  return same_bits<float>(same_bits<int32_t>(p) & alive);
 }
 
 CAUSERIE_BODY int64_t to_integer(double x) { return same_bits<int64_t>(x + kMagic) - kMagicBits; }

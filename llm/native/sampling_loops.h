@@ -73,6 +73,51 @@ CAUSERIE_BODY void scan_body(const float* z, int64_t v, int32_t* peaks, int32_t*
   range[1] = most;
 }
 
+CAUSERIE_BODY void forbid_word(float* z, int64_t n, uint32_t word, int32_t* range) {
+  int32_t least = range[0], most = range[1];
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t x = ordered(z[i]);
+    most = x > most ? x : most;
+    least = x < least ? x : least;
+    z[i] = word >> i & 1 ? z[i] : -std::numeric_limits<float>::infinity();
+  }
+  range[0] = least;
+  range[1] = most;
+}
+
+// Forbids the tokens whose bit is 0; `range` is that of the row before.
+CAUSERIE_BODY void forbid_body(float* z, int64_t v, const int32_t* mask, int32_t* range) {
+  constexpr int64_t kBits = 32;
+  range[0] = std::numeric_limits<int32_t>::max();
+  range[1] = std::numeric_limits<int32_t>::min();
+  for (int64_t start = 0; start < v; start += kBits) {
+    const uint32_t word = static_cast<uint32_t>(mask[start / kBits]);
+    if (v - start >= kBits)
+      forbid_word(z + start, kBits, word, range);
+    else
+      forbid_word(z + start, v - start, word, range);
+  }
+}
+
+// The mass of a whole row in units of kRoughUnit, from exponentials in float. Blocks that lie so far
+// below the peak that each token rounds to nothing are left out.
+CAUSERIE_BODY int64_t weigh_roughly_body(const float* z, int64_t v, const int32_t* peaks,
+                                         float peak) {
+  const int32_t bound = ordered(peak - kRoughFarthest);
+  int64_t total = 0;
+  for (int64_t start = 0; start < v; start += kBlock) {
+    if (peaks[start / kBlock] < bound) continue;
+    const int64_t n = std::min(kBlock, v - start);
+    float mass[kBlock] = {};
+    if (n == kBlock)
+      for (int64_t i = 0; i < kBlock; ++i) mass[i] = rough_exp(z[start + i] - peak);
+    else
+      for (int64_t i = 0; i < n; ++i) mass[i] = rough_exp(z[start + i] - peak);
+    for (int64_t i = 0; i < kBlock; ++i) total += to_integer(static_cast<double>(mass[i]));
+  }
+  return total;
+}
+
 // The mass of a whole row; rough[i] is that of token i, as a float.
 CAUSERIE_BODY int64_t weigh_body(const float* z, int64_t v, double peak, double inverse,
                                  float* rough) {
@@ -166,6 +211,8 @@ CAUSERIE_BODY int64_t collect_body(const float* z, int64_t v, const int32_t* pea
 
 struct Loops {
   void (*scan)(const float*, int64_t, int32_t*, int32_t*);
+  void (*forbid)(float*, int64_t, const int32_t*, int32_t*);
+  int64_t (*weigh_roughly)(const float*, int64_t, const int32_t*, float);
   int64_t (*weigh)(const float*, int64_t, double, double, float*);
   void (*weigh_some)(const float*, int64_t, double, double, double, double*, int64_t*, int32_t*);
   void (*words)(int64_t, int64_t, const Noise&, uint32_t*);
@@ -179,6 +226,13 @@ struct Loops {
   struct NAME {                                                                                 \
     TARGET static void scan(const float* z, int64_t v, int32_t* peaks, int32_t* range) {        \
       scan_body(z, v, peaks, range);                                                            \
+    }                                                                                           \
+    TARGET static void forbid(float* z, int64_t v, const int32_t* mask, int32_t* range) {       \
+      forbid_body(z, v, mask, range);                                                           \
+    }                                                                                           \
+    TARGET static int64_t weigh_roughly(const float* z, int64_t v, const int32_t* peaks,        \
+                                        float peak) {                                           \
+      return weigh_roughly_body(z, v, peaks, peak);                                             \
     }                                                                                           \
     TARGET static int64_t weigh(const float* z, int64_t v, double peak, double inverse,         \
                                 float* rough) {                                                 \
@@ -207,7 +261,8 @@ struct Loops {
       return collect_body(z, v, peaks, least, logits, ids);                                     \
     }                                                                                           \
     static constexpr Loops table() {                                                            \
-      return {scan, weigh, weigh_some, words, words_of, any_hopeful, gumbels, collect};         \
+      return {scan,     forbid,      weigh_roughly, weigh,  weigh_some, words,                  \
+              words_of, any_hopeful, gumbels,       collect};                                   \
     }                                                                                           \
   };
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Int64
 
+from llm.decoding.logit_rows import best
 from llm.decoding.phases import ComposedLogits, Factor, Forwards, ShapedLogits, SteeredLogits
 from llm.decoding.steer import (
     REWARD_CANDIDATES,
     FudgeFactor,
     RewardFactor,
-    best,
     kl,
     log_sigmoid,
     steer,
