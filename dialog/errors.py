@@ -7,7 +7,8 @@ DialogError
 ├── CorpusError                a corpus of dialogues cannot be read, or is not of its format
 ├── UnreadableEventError       a stored event of a kind or shape this program does not know
 ├── CommandError               no command has this head, or these arguments
-└── StoryError                 a test of a bot file that cannot be run as it is written
+├── StoryError                 a test of a bot file that cannot be run as it is written
+└── ReplayError                a log that cannot be replayed, or that a replay does not reproduce
 """
 
 
@@ -57,3 +58,7 @@ class CommandError(DialogError):
 
 class StoryError(DialogError):
     """A test of a bot that cannot be run: an unknown key, property, tool or tracker."""
+
+
+class ReplayError(DialogError):
+    """A log cannot be replayed as asked, or an unchanged bot does not say the same again."""

@@ -203,6 +203,7 @@ NOTICES: Final[Mapping[str, _Worded]] = {
     "attribute": _attribute,
     "what": _what,
     "why": _why,
+    "refused": _why,
     "chitchat": _plain(ActName.ACK),
     "idle": _plain(ActName.INFORM),
     "hold": _plain(ActName.HOLD),

@@ -9,7 +9,7 @@ from dialog.task.scope import scope_of
 from dialog.task.settling import react
 from dialog.task.state import DialogState, Pair, PairKind, TaskFrame
 
-_FAILURES: Final = frozenset({"unclear", "invalid", "out_of_scope", "which"})
+_FAILURES: Final = frozenset({"unclear", "invalid", "out_of_scope", "which", "refused"})
 
 
 def escalated(bot: BotDefinition, state: DialogState) -> DialogState:

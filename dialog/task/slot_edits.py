@@ -206,7 +206,7 @@ def any_value(bot: BotDefinition, state: DialogState, command: DontCare) -> Dial
         return noted(state, "not_admitted", slot=command.slot, text="dontcare")
     slot = bot.slot(frame.task, command.slot)
     if slot.required and not is_constraint(bot, frame, slot.name) and slot.default is None:
-        return noted(state, "why", frame=frame.id, slot=slot.name)
+        return noted(state, "refused", frame=frame.id, slot=slot.name)
     old = frame.cell(slot.name)
     cell = Cell(
         is_dontcare=True,
@@ -242,7 +242,7 @@ def skip_slot(bot: BotDefinition, state: DialogState, command: Skip) -> DialogSt
     if is_constraint(bot, frame, name):
         return any_value(bot, state, DontCare(slot=name))
     if slot.required and slot.default is None:
-        return noted(state, "why", frame=frame.id, slot=name)
+        return noted(state, "refused", frame=frame.id, slot=name)
     cell = Cell(
         is_skipped=slot.default is None,
         status=Status.GROUNDED if slot.default is None else Status.EMPTY,

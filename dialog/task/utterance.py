@@ -111,8 +111,8 @@ def _opened(state: DialogState, act: Act, kind: PairKind) -> DialogState:
     same = [p for p in state.pairs if (p.kind, p.frame, p.slot) == (kind, act.frame, act.slot)]
     others = tuple(p for p in state.pairs if p.frame != act.frame)
     was_put = max((pair.tries for pair in same), default=0)
-    is_mere_return = any(n.kind in _ASIDES for n in state.notices)
-    tries = was_put + (0 if same and is_mere_return else 1)
+    is_failed = any(n.kind in _FAILURES for n in state.notices)
+    tries = was_put + (0 if same and not is_failed else 1)
     pair = Pair(
         kind=kind,
         act=act,
@@ -124,7 +124,7 @@ def _opened(state: DialogState, act: Act, kind: PairKind) -> DialogState:
     )
     frame = state.frame(act.frame)
     if frame is not None and frame in state.frames and act.slot:
-        tries = frame.tries.get(act.slot, 0) + (0 if same and is_mere_return else 1)
+        tries = frame.tries.get(act.slot, 0) + (0 if same and not is_failed else 1)
         state = state.with_frame(replace(frame, tries={**frame.tries, act.slot: tries}))
         if kind is PairKind.QUESTION and frame.cell(act.slot).has_value:
             counters = replace(state.counters, re_asks=state.counters.re_asks + 1)
@@ -132,11 +132,5 @@ def _opened(state: DialogState, act: Act, kind: PairKind) -> DialogState:
     return replace(state, pairs=(*others, pair))
 
 
-_ASIDES: Final = frozenset(
-    {
-        *("answer", "abstained", "attribute", "chitchat", "what", "why", "hold", "language"),
-        *("repeat", "rephrase", "resumed", "kept", "nothing_to_cancel", "operator", "idle"),
-        *("started", "queued", "nothing_back", "changed", "added", "removed"),
-    }
-)
-"""What the open question is merely put again after: no try of it failed."""
+_FAILURES: Final = frozenset({"unclear", "invalid", "out_of_scope", "which", "refused", "denied"})
+"""What makes a question that is put again a further try of it; after an aside it is none."""
