@@ -153,3 +153,6 @@ _CHECKS: Final[Mapping[str, _Check]] = {
     "invented_value": _invented,
     "silence": _silence,
 }
+
+PROPERTY_NAMES: Final = tuple(_CHECKS)
+"""All properties, those that `never:` of a test may name."""

@@ -5,20 +5,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
+from dialog.builder.properties import PROPERTY_NAMES
 from dialog.errors import StoryError
 from dialog.task.commands import JSON
-
-PROPERTIES: Final = (
-    "unconfirmed_write",
-    "ungrounded_write",
-    "repeated_write",
-    "exact_repeat",
-    "re_ask",
-    "two_questions",
-    "invented_value",
-    "silence",
-)
-"""What `never:` may name."""
 
 _STORY_KEYS: Final = frozenset({"test", "given", "talk", "never", "source"})
 _GIVEN_KEYS: Final = frozenset({"now", "user", "tools", "parse", "locale", "timezone", "knowledge"})
@@ -81,8 +70,8 @@ def story_of(written: Any) -> Story:
     _check_keys(given, _GIVEN_KEYS, f"{name}: given")
     never = tuple(_listed(written.get("never")))
     for prop in never:
-        if prop not in PROPERTIES:
-            raise StoryError(f"{name}: never: {_unknown(prop, PROPERTIES)}")
+        if prop not in PROPERTY_NAMES:
+            raise StoryError(f"{name}: never: {_unknown(prop, PROPERTY_NAMES)}")
     talk = written.get("talk")
     if not isinstance(talk, list | tuple) or not talk:
         raise StoryError(f"{name}: `talk:` holds the steps, like `- {{user: hello}}`")

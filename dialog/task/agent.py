@@ -176,7 +176,7 @@ class TaskAgent:
         state = session.state
         if given is not None:
             found = Understanding(commands=given, tracker="given")
-        elif state.handoff is not HandoffStatus.NONE:
+        elif state.handoff is HandoffStatus.WITH_PERSON:
             found = Understanding(tracker="none")
         else:
             found = self._tracker.read(self.bot, state, state.last_message)

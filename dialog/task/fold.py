@@ -11,7 +11,7 @@ from dialog.bot.definition import BotDefinition
 from dialog.slot_types.base import TextContext
 from dialog.task import events as e
 from dialog.task.call_results import call_returned, call_started
-from dialog.task.commands import Set, ValueSource
+from dialog.task.commands import Done, Set, ValueSource
 from dialog.task.frames import noted
 from dialog.task.moves import counted
 from dialog.task.repair import escalated
@@ -76,11 +76,20 @@ def _heard(bot: BotDefinition, state: DialogState, event: e.UserUttered) -> Dial
 
 def _parsed(bot: BotDefinition, state: DialogState, event: e.CommandsParsed) -> DialogState:
     state = replace(state, is_parsed=True)
+    if state.handoff is HandoffStatus.WAITING and _is_waiting_over(event):
+        state = noted(replace(state, handoff=HandoffStatus.NONE), "operator")
+        heads = {command.head for command in event.commands}
+        return settle(bot, take_up(bot, state, [Done()]) if "done" in heads else state)
     if state.handoff is not HandoffStatus.NONE:
         return state
     state = take_up(bot, state, event.commands)
     state = replace(state, counters=counted(state))
     return escalated(bot, settle(bot, state))
+
+
+def _is_waiting_over(event: e.CommandsParsed) -> bool:
+    """Tell whether the user gives up waiting for a person and wants the bot again, or to leave."""
+    return any(c.head in ("cancel", "resume", "restart", "done") for c in event.commands)
 
 
 def _started(bot: BotDefinition, state: DialogState, event: e.ToolStarted) -> DialogState:

@@ -48,7 +48,8 @@ def decide(bot: BotDefinition, state: DialogState) -> Decision:
     if state.handoff is HandoffStatus.WITH_PERSON:
         return Decision(rule="with_person")
     if state.handoff is HandoffStatus.WAITING:
-        return Decision(acts=(Act(name=ActName.HOLD, key="waiting"),), rule="waiting")
+        act = Act(name=ActName.HOLD, key="waiting", given={"count": state.counters.turns})
+        return Decision(acts=(act,), rule="waiting")
     if any(notice.kind == "repeat" for notice in state.notices) and state.last_text:
         return Decision(acts=state.last_acts, rule="repeat")
     step = next_step(bot, state)

@@ -122,7 +122,10 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "waiting": (
         *("A colleague will be with you soon.", "Please wait a moment, a colleague is coming."),
-        *("Your place in the queue is kept.", "It will not be long now."),
+        *(
+            "Your place in the queue is kept.",
+            "I keep your messages for the colleague, {count} so far.",
+        ),
     ),
     "offer_handoff": (
         *("Shall I get a colleague to help?", "Would you like to speak to a person?"),

@@ -64,7 +64,7 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "check_failed": ("Ce n'est pas possible{text}.",),
     "in_doubt": ("Je ne sais pas si cela a abouti.",),
     "handoff": ("Je fais venir un collègue.", "Quelqu'un va prendre la suite."),
-    "waiting": ("Un collègue arrive bientôt.", "Encore un instant, s'il vous plaît."),
+    "waiting": ("Un collègue arrive bientôt.", "Vos messages sont gardés, {count} pour l'instant."),
     "offer_handoff": ("Dois-je appeler un collègue ?", "Voulez-vous parler à quelqu'un ?"),
     "operator": ("Me revoici.",),
     "hold": ("Prenez votre temps.", "Rien ne presse."),

@@ -69,7 +69,7 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "check_failed": ("Das ist nicht möglich{text}.", "Das geht leider nicht{text}."),
     "in_doubt": ("Ich weiß nicht, ob das durchgegangen ist.",),
     "handoff": ("Ich hole eine Kollegin oder einen Kollegen.", "Ein Mensch übernimmt gleich."),
-    "waiting": ("Gleich ist jemand für Sie da.", "Bitte noch einen Moment Geduld."),
+    "waiting": ("Gleich ist jemand für Sie da.", "Ihre Nachrichten liegen bereit, bisher {count}."),
     "offer_handoff": ("Soll ich jemanden dazuholen?", "Möchten Sie mit einem Menschen sprechen?"),
     "operator": ("Da bin ich wieder.",),
     "hold": ("Lassen Sie sich Zeit.", "Ich warte gern."),
