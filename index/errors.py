@@ -8,6 +8,7 @@ IndexStoreError
 ├── DamagedDocumentError      stored bytes no longer match their hash, span or width
 ├── DatabaseBusyError         another process kept the write lock for too long
 ├── IndexFileError            a saved index is damaged, foreign, or of other vectors
+├── TuningError               no index method holds the wanted recall within the limits
 ├── FullTextMissingError      Python's SQLite was built without FTS5
 └── SchemaVersionError        the database was written by a newer version of the program
 """
@@ -51,3 +52,7 @@ class SchemaVersionError(IndexStoreError):
 
 class IndexFileError(IndexStoreError):
     """A saved index cannot be used; it is derived and can be built again."""
+
+
+class TuningError(IndexStoreError):
+    """No index method holds the wanted recall within the limits."""

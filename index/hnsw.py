@@ -103,7 +103,7 @@ class HnswBuilder:
         """Return graphs of few and of many links."""
         del n, d
         efforts = tuple(2**i for i in range(4, 11))
-        for m, ef_construction in ((8, 100), (16, 200), (32, 200)):
+        for m, ef_construction in ((8, 100), (16, 100), (32, 150)):
             yield Candidate(builder=cls(m=m, ef_construction=ef_construction), efforts=efforts)
 
     def _library(self) -> str:
