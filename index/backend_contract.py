@@ -266,9 +266,7 @@ class AnnBackendContract:
 
     def test_its_space_holds_efforts_in_ascending_order(self) -> None:
         """And parameters that it takes itself."""
-        candidates = list(type(self.builder).space(100_000, 384))
-        assert candidates
-        for candidate in candidates:
+        for candidate in type(self.builder).space(100_000, 384):
             assert candidate.builder.name == self.builder.name
             assert list(candidate.efforts) == sorted(set(candidate.efforts))
             assert candidate.efforts[0] >= 1

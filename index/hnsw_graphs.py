@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from index.errors import IndexFileError
-from index.faiss_runtime import faiss, set_threads
+from index.faiss_runtime import faiss, metric_of, read_faiss, set_threads, write_faiss
 from index.protocol import Metric
 
 try:
@@ -175,8 +175,7 @@ class FaissGraph:
     ) -> "FaissGraph":
         """Insert the vectors, level by level."""
         set_threads(threads)
-        kind = faiss.METRIC_L2 if metric is Metric.L2 else faiss.METRIC_INNER_PRODUCT
-        index = faiss.IndexHNSWFlat(x.shape[1], m, kind)
+        index = faiss.IndexHNSWFlat(x.shape[1], m, metric_of(metric))
         index.hnsw.efConstruction = ef_construction
         index.hnsw.rng = faiss.RandomGenerator(seed)
         index.add(x)
@@ -186,10 +185,7 @@ class FaissGraph:
     def load(cls, path: Path, metric: Metric, dim: int, *, threads: int) -> "FaissGraph":
         """Read what `save` wrote, whose hash was compared; raises `IndexFileError`."""
         del metric, dim  # the file has them
-        try:
-            return cls(faiss.read_index(str(path)), threads=threads)
-        except RuntimeError as error:
-            raise IndexFileError(f"FAISS cannot read {path}: {error}; build it again") from error
+        return cls(read_faiss(path), threads=threads)
 
     def nearest(self, queries: Float32[np.ndarray, "b d"], m: int, ef: int) -> Any:
         """Return up to m nodes a query, -1 where there are fewer."""
@@ -199,7 +195,7 @@ class FaissGraph:
 
     def save(self, path: Path) -> None:
         """Write the graph."""
-        faiss.write_index(self._index, str(path))
+        write_faiss(self._index, path)
 
     def nbytes(self) -> int:
         """Return the bytes of graph and vectors."""

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from index.distance import similarities_of, unit_rows
-from index.faiss_runtime import faiss, set_threads
+from index.faiss_runtime import faiss, metric_of, set_threads
 from index.new_rows import check_components
 from index.protocol import Metric
 
@@ -249,7 +249,5 @@ def _multiplied(
     queries: Float32[np.ndarray, "b d"], x: Float32[np.ndarray, "n d"], k: int, metric: Metric
 ) -> tuple[Float32[np.ndarray, "b m"], Int64[np.ndarray, "b m"]]:
     """Return some more than the k nearest in single precision, best first."""
-    is_l2 = metric is Metric.L2
-    kind = faiss.METRIC_L2 if is_l2 else faiss.METRIC_INNER_PRODUCT
-    near, found = faiss.knn(queries, x, min(len(x), k + _WIDER), kind)
-    return (-near if is_l2 else near), found
+    near, found = faiss.knn(queries, x, min(len(x), k + _WIDER), metric_of(metric))
+    return (-near if metric is Metric.L2 else near), found
