@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dialog.bot.definition import BotDefinition, Keep, Resume, SlotDefinition
-from dialog.task.grounding import emptied, validated
+from dialog.task.grounding import broken_name, emptied, validated
 from dialog.task.scope import scope_of
 from dialog.task.state import (
     Cell,
@@ -72,14 +72,10 @@ def _prefilled(
                 frame=frame_id,
                 slot=slot.name,
                 value=value,
-                text=_broken_text(broken),
+                text=broken_name(broken),
                 source=str(slot.source),
             )
     return state.with_frame(frame.with_cell(slot.name, cell))
-
-
-def _broken_text(broken: object) -> str:
-    return broken if isinstance(broken, str) else str(getattr(broken, "kind", broken))
 
 
 def _carried(state: DialogState, slot: SlotDefinition) -> Cell | None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from dialog.bot.definition import BotDefinition, Confirm, SlotDefinition, TaskDefinition
 from dialog.bot.expressions import Unknown
 from dialog.slot_types.base import Violation
+from dialog.task.canonical import canonical_json
 from dialog.task.commands import JSON, SlotEdit, ValueSource
 from dialog.task.confirmation import Confirmation, Weighed, weigh
 from dialog.task.scope import scope_of, text_context
@@ -45,6 +46,13 @@ def is_write(bot: BotDefinition, tool: str) -> bool:
     """Tell whether a tool writes; an unknown one counts as one that does."""
     found = bot.tools.get(tool)
     return found is None or found.effect is Effect.WRITE
+
+
+def broken_name(broken: Violation | str) -> str:
+    """Return what a value breaks as a short text: "too_large|12", "valid:0"."""
+    if isinstance(broken, str):
+        return broken
+    return f"{broken.kind}|{canonical_json(broken.bound)}"
 
 
 def is_placeholder(value: JSON) -> bool:

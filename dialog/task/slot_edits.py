@@ -17,7 +17,16 @@ from dialog.task.commands import (
 )
 from dialog.task.confirmation import Confirmation
 from dialog.task.frames import noted
-from dialog.task.grounding import agreed, cell_for, emptied, past, revalidate, validated, weighed
+from dialog.task.grounding import (
+    agreed,
+    broken_name,
+    cell_for,
+    emptied,
+    past,
+    revalidate,
+    validated,
+    weighed,
+)
 from dialog.task.scope import scope_of
 from dialog.task.state import (
     Cell,
@@ -122,14 +131,9 @@ def _checked(
     for given in values:
         value, broken = validated(bot, state, frame, slot, given)
         if broken is not None:
-            name = broken if isinstance(broken, str) else _named(broken.kind, broken.bound)
-            return value, name
+            return value, broken_name(broken)
         found.append(value)
     return (found if slot.many else found[0]), None
-
-
-def _named(kind: str, bound: JSON) -> str:
-    return f"{kind}|{canonical_json(bound)}"
 
 
 def _joined(slot: SlotDefinition, old: Cell, edit: SlotEdit, value: JSON) -> JSON:
