@@ -31,6 +31,7 @@ class CheckReport:
     """All that was found, in file order."""
 
     problems: tuple[Problem, ...]
+    verdicts: tuple[str, ...] = ()  # of the model checker, a line a task
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -52,6 +53,7 @@ class CheckReport:
         """Yield the report as text."""
         for problem in self.problems:
             yield str(problem)
+        yield from self.verdicts
         yield (
             f"{len(self.errors)} errors, {len(self.warnings)} warnings"
             if self.problems

@@ -100,12 +100,12 @@ def constant_truth(
     guard: Expression, types: dict[str, ValueType], slots: Mapping[str, SlotDefinition]
 ) -> bool | None:
     """Return the truth that a guard always has, None where it changes or cannot be tried."""
-    leaves = list(_leaves(guard.root))
-    numbers = [c for c in map(_number, leaves) if c is not None]
+    leaves = list(leaves_of(guard.root))
+    numbers = [c for c in map(number_in, leaves) if c is not None]
     domains: list[tuple[str, Sequence[JsonValue]]] = []
     size = 1
     for name in sorted(guard.names):
-        domain = _domain(types.get(name), numbers, slots.get(name))
+        domain = domain_of(types.get(name), numbers, slots.get(name))
         size *= len(domain)
         if not domain or size > MAX_COMBINATIONS:
             return None
@@ -121,10 +121,10 @@ def constant_truth(
     return truths.pop()
 
 
-def _domain(
+def domain_of(
     kind: ValueType | None, numbers: list[Decimal], slot: SlotDefinition | None
 ) -> Sequence[JsonValue]:
-    """Return the values that could matter, () where they are too many to try."""
+    """Return the values of a name that could matter, () where they are too many to try."""
     if kind is None:
         return ()
     match kind.kind:
@@ -161,13 +161,14 @@ def _bound(expression: Expression | None) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
-def _number(node: Node) -> Decimal | None:
+def number_in(node: Node) -> Decimal | None:
+    """Return the number that a node is, if it is one."""
     if isinstance(node, Literal) and isinstance(node.constant, Decimal):
         return node.constant
     return None
 
 
-def _leaves(node: Node) -> Iterator[Node]:
+def leaves_of(node: Node) -> Iterator[Node]:
     """Yield a node and all nodes inside of it."""
     yield node
     inner: Sequence[Node] = ()
@@ -189,4 +190,4 @@ def _leaves(node: Node) -> Iterator[Node]:
         case Literal() | Name():
             inner = ()
     for part in inner:
-        yield from _leaves(part)
+        yield from leaves_of(part)

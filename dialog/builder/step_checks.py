@@ -113,10 +113,12 @@ def _checks(bot: BotDefinition, task: TaskDefinition) -> Iterator[Problem]:
     graph = dependencies(bot, task)
     for i, check in enumerate(task.check):
         if not _is_progress(check.otherwise):
+            if graph.uses[f"check:{i}"]:
+                continue  # what it used last is asked again
             yield warning(
                 "no_progress", check.source,
-                f"{task.name}: when check {i + 1} does not hold, nothing is asked again and nobody"
-                " takes over",
+                f"{task.name}: when check {i + 1} does not hold, there is nothing to ask again, and"
+                " the task fails",
                 remedy="add else: with reask, stop, start or handoff",
                 example='else: {say: "That is too much.", reask: amount}',
             )  # fmt: skip

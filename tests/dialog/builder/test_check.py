@@ -24,7 +24,10 @@ def told(report: CheckReport, rule: str) -> list[str]:
 
 def test_a_bot_without_faults_has_nothing_to_mend(check: Check) -> None:
     report = check(CORNER_TABLE, tools_dot_py=RESERVE)
-    assert list(report.lines()) == ["nothing to mend"]
+    assert [line.split(" (")[0] for line in report.lines()] == [
+        "book_table: holds",
+        "nothing to mend",
+    ]
     assert report.exit_code() == report.exit_code(strict=True) == 0
 
 
@@ -185,12 +188,13 @@ def test_checks_that_can_make_no_progress_are_found(check: Check) -> None:
           - {call: enough(amount), else: {say: "Too much.", reask: day}}
           - {call: enough(amount), else: {say: "Too much.", reask: amount}}
           - {call: enough(amount), else: "Too much."}
+          - {if: "today > 2030-01-01", else: Come back later.}
         done: Done.
     """
     report = check(bot, tools_dot_py=READ)
     assert told(report, "no_progress") == [
         "7: pay: to ask day again cannot change check 1, which has no use for it",
-        "9: pay: when check 3 does not hold, nothing is asked again and nobody takes over",
+        "10: pay: when check 4 does not hold, there is nothing to ask again, and the task fails",
     ]
 
 
