@@ -8,7 +8,7 @@ answers), `attacks` (edits, synonyms, tokenising again, a paraphrase of its repl
 with the mark on and off).
 
     python -m benchmarks.watermark [--data FOLDER] [--part NAME]… [--scheme NAME]… [--replies N]
-                                   [--tokens N] [--quick] [--json FILE] [--seed N]
+                                   [--tokens N] [--rounds N] [--quick] [--json FILE] [--seed N]
 """
 
 import argparse
@@ -53,6 +53,7 @@ DEFAULT_DATA = Path(os.environ.get("CAUSERIE_DATA") or REPOSITORY.parent / "shar
 SCHEMES = ("gumbel", "synthid", "sbw")
 _ATTACKED = 48
 _PRICED = 200
+_PRICED_TOKENS = 40
 _KEY = WatermarkKey(name="benchmark", secret=bytes(range(16)))
 
 
@@ -64,15 +65,12 @@ class Sizes:
     simulated: int = 400
     replies: int = 400
     tokens: int = 200
-    chats: int = 400
     rounds: int = 15
     enumerated: int = 40_000
 
     def quick(self) -> "Sizes":
         """Return what shows that everything runs."""
-        return Sizes(
-            keys=500, simulated=40, replies=8, tokens=50, chats=8, rounds=2, enumerated=2000
-        )
+        return Sizes(keys=500, simulated=40, replies=8, tokens=50, rounds=2, enumerated=2000)
 
 
 @dataclass(kw_only=True)
@@ -155,7 +153,7 @@ def _model(bench: Bench) -> Iterator[Figure]:
 
 
 def _chat(bench: Bench) -> Iterator[Figure]:
-    turns = bench.turns(bench.sizes.chats)
+    turns = bench.turns(bench.sizes.replies)
     yield from chat_figures(bench.engine, bench.marker, turns, num_tokens=80)
 
 
@@ -170,7 +168,10 @@ def _price(bench: Bench) -> Iterator[Figure]:
         bench.engine, bench.prompts(1)[0], bench.schemes, rounds=bench.sizes.rounds
     )
     prompts = bench.prompts(min(_PRICED, bench.sizes.replies))
-    yield from quality_figures(bench.engine, prompts, bench.schemes, bench.seed)
+    num_tokens = min(bench.sizes.tokens, _PRICED_TOKENS)
+    yield from quality_figures(
+        bench.engine, prompts, bench.schemes, bench.seed, num_tokens=num_tokens
+    )
 
 
 def _forms(bench: Bench) -> Iterator[Figure]:
@@ -207,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--replies", type=int, default=None, help="of each scheme; default 400")
     parser.add_argument("--tokens", type=int, default=None, help="of each reply; default 200")
+    parser.add_argument("--rounds", type=int, default=None, help="of timed steps; default 15")
     parser.add_argument("--quick", action="store_true", help="fewer keys and replies")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=None, metavar="FILE")
@@ -236,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _sizes(options: argparse.Namespace) -> Sizes:
     sizes = Sizes().quick() if options.quick else Sizes()
-    given = {name: getattr(options, name) for name in ("replies", "tokens")}
+    given = {name: getattr(options, name) for name in ("replies", "tokens", "rounds")}
     return replace(sizes, **{name: value for name, value in given.items() if value is not None})
 
 

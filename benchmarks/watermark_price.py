@@ -28,7 +28,6 @@ from llm.watermark.scheme import Scheme, TextMark
 from llm.watermark.synthid import SynthID
 
 MOST_OVERHEAD = 0.03
-PRICE_TOKENS = 40
 _STEP_ROWS = 8
 _STEPS = 40
 _SYMBOLS = 3
@@ -96,12 +95,17 @@ def _marked_text(scheme: Scheme, rng: np.random.Generator, *, dedups: bool) -> i
 
 
 def quality_figures(
-    engine: Engine, prompts: Sequence[Sequence[int]], schemes: Sequence[str], seed: int
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    schemes: Sequence[str],
+    seed: int,
+    *,
+    num_tokens: int,
 ) -> Iterator[Figure]:
     """Return perplexity and diversity with each mark, without it as the baseline."""
 
     def said(mark: str) -> list[Reply]:
-        drawing = Drawing(num_tokens=PRICE_TOKENS, has_log_probs=True)
+        drawing = Drawing(num_tokens=num_tokens, has_log_probs=True)
         return replies(engine, prompts, mark, drawing)
 
     plain = said("off")
@@ -118,7 +122,7 @@ def quality_figures(
             yield Figure(
                 name=f"price, {name}, {what} with the mark",
                 value=value,
-                unit=f"{unit}, {len(prompts)} prompts",
+                unit=f"{unit}, {len(prompts)} prompts, {num_tokens} tokens",
                 spread=(own * low, own * high),
                 baseline=own,
             )
