@@ -85,17 +85,17 @@ class GrammarRequest(RequestModel):
             return "quote"
         return "cite" if self.cite else None
 
-    def grammar(self, *, max_whitespace: int) -> GrammarSpec | None:
+    def grammar(
+        self, *, max_whitespace: int, param: str = "causerie.grammar"
+    ) -> GrammarSpec | None:
         """Return the form of the answer; None where the evidence gives it.
 
         Raises:
             RequestError: it cannot be a grammar.
         """
         if self.json_schema is not None:
-            return schema_of(
-                self.json_schema, param="causerie.grammar", max_whitespace=max_whitespace
-            )
-        with caller_mistakes("causerie.grammar", prefix="causerie.grammar: "):
+            return schema_of(self.json_schema, param=param, max_whitespace=max_whitespace)
+        with caller_mistakes(param, prefix=f"{param}: "):
             if self.regex is not None:
                 return Regex(pattern=self.regex)
             if self.lark is not None:

@@ -13,7 +13,7 @@ from api.reply_tokens import pieces_of, tokens_of
 from api.settings import SchemeName
 from api.watermark_schemes import scheme_named
 from llm.decoding.grammar_compiler import GrammarCompiler
-from llm.decoding.grammar_spec import JsonSchema
+from llm.decoding.grammar_spec import GrammarSpec, JsonSchema
 from llm.decoding.vocabulary import Vocabulary
 from llm.errors import UndecidableTextError
 from llm.tokenizer import TextTokenizer
@@ -30,22 +30,24 @@ MAX_WORK = 2_000_000  # tokens times keys
 class Question:
     """Replies in which a mark is looked for, in the order in which they were given.
 
-    Without a `scheme` it is that of the settings, without a `key` all are tried. `schema` is the
-    one that a single reply was made under. `is_search` looks for a marked passage in a single
+    Without a `scheme` it is that of the settings, without a `key` all are tried. `form` is the
+    one that a single reply was held to. `is_search` looks for a marked passage in a single
     longer text.
     """
 
     replies: tuple[str, ...]
     scheme: SchemeName | None = None
     key: str | None = None
-    schema: JsonSchema | None = None
+    form: GrammarSpec | None = None
     is_search: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.replies) != 1 and (self.schema is not None or self.is_search):
-            raise ValueError("a schema or a search is of one text, not of a conversation")
-        if self.schema is not None and self.is_search:
-            raise ValueError("a reply under a schema is read whole, so leave the search out")
+        if len(self.replies) != 1 and (self.form is not None or self.is_search):
+            raise ValueError(
+                "a schema, a grammar or a search is of one text, not of a conversation"
+            )
+        if self.form is not None and self.is_search:
+            raise ValueError("a reply under a grammar is read whole, so leave the search out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,7 @@ class MarkFinder:
         Raises:
             UndecidableTextError: that cannot be told, and why.
             UnknownWatermarkKeyError: there is no key of this name.
-            ConstraintError: the schema cannot be compiled.
+            ConstraintError: the grammar cannot be compiled.
         """
         name = question.scheme or self._served
         scheme = scheme_named(name, self._size)
@@ -135,7 +137,7 @@ class MarkFinder:
         return _best([self._found(question, replies, name, scheme, key) for key in keys])
 
     def _texts(self, question: Question) -> list[str]:
-        if question.schema is not None:  # white space around JSON is not part of it
+        if isinstance(question.form, JsonSchema):  # white space around JSON is not part of it
             return [text.strip() for text in question.replies]
         texts = [text for text in question.replies if text.strip()]
         if not texts:
@@ -175,9 +177,9 @@ class MarkFinder:
         )
 
     def _of_one(self, detector: Detector, text: Text, question: Question) -> Detection:
-        if question.schema is not None:
+        if question.form is not None:
             with self._lock:
-                grammar = self._grammars.compile(question.schema)
+                grammar = self._grammars.compile(question.form)
             return detector.replay(text, grammar.start, self._size)
         return detector.search(text) if question.is_search else detector.detect(text)
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.error_table import caller_mistakes
-from api.form_request import schema_of
+from api.error_table import RequestError, caller_mistakes
+from api.form_request import GrammarRequest, schema_of
 from api.request_model import Content, RequestModel
 from api.settings import SchemeName
 from api.watermark_finder import ALPHA, Finding, Question, ReplyFinding
 from api.watermark_words import sentence
-from llm.decoding.grammar_spec import MAX_WHITESPACE
+from llm.decoding.grammar_spec import MAX_WHITESPACE, GrammarSpec
 
 _MOST_MESSAGES = 1000
 
@@ -33,6 +33,7 @@ class DetectRequest(RequestModel):
     messages: Annotated[list[DetectMessage], Field(max_length=_MOST_MESSAGES)] | None = None
     scheme: SchemeName | None = None
     key: str | None = None
+    grammar: GrammarRequest | None = None
     reply_schema: dict[str, Any] | bool | None = Field(default=None, alias="schema")
     whitespace: int = Field(default=0, ge=0, le=MAX_WHITESPACE)
     search: bool = False
@@ -42,6 +43,8 @@ class DetectRequest(RequestModel):
     def _check_one(self) -> "DetectRequest":
         if (self.text is None) == (self.messages is None):
             raise ValueError("send exactly one of text and messages")
+        if self.grammar is not None and self.reply_schema is not None:
+            raise ValueError("send one of schema and grammar, not both")
         return self
 
     def to_question(self) -> Question:
@@ -50,17 +53,35 @@ class DetectRequest(RequestModel):
         Raises:
             RequestError: the schema cannot be one, or does not go with the rest.
         """
-        form = None
-        if self.reply_schema is not None:
-            form = schema_of(self.reply_schema, param="schema", max_whitespace=self.whitespace)
-        with caller_mistakes("schema" if form is not None else "search"):
+        form = self._form()
+        with caller_mistakes(self.form_param if form is not None else "search"):
             return Question(
                 replies=self._replies(),
                 scheme=self.scheme,
                 key=self.key,
-                schema=form,
+                form=form,
                 is_search=self.search,
             )
+
+    @property
+    def form_param(self) -> str:
+        """The name of the parameter that says what the reply was held to."""
+        return "schema" if self.grammar is None else "grammar"
+
+    def _form(self) -> GrammarSpec | None:
+        if self.reply_schema is not None:
+            return schema_of(self.reply_schema, param="schema", max_whitespace=self.whitespace)
+        if self.grammar is None:
+            return None
+        if self.grammar.evidence_form is not None:
+            raise RequestError(
+                400,
+                f"grammar.{self.grammar.evidence_form} is made of the evidence of a turn, which is"
+                " not part of this request; send the lark grammar of its passages, or leave it out",
+                param="grammar",
+                code="invalid_value",
+            )
+        return self.grammar.grammar(max_whitespace=self.whitespace, param="grammar")
 
     def _replies(self) -> tuple[str, ...]:
         if self.text is not None:

@@ -31,7 +31,7 @@ TEXT_TOKENS = 200
 _KEYS_AT_ONCE = 500
 _BOUND_Z = 3.0
 _OFF_LEVEL = 1e-4
-_SLOW = ("SynthID Bayesian",)  # its law has no form: a fifth of the keys
+_SLOW = ("SynthID Bayesian", "KGW of 1,000 tokens")  # a fifth of the keys: no form, long lists
 _SEARCHED_TOKENS = 400
 
 Tokens = Int64[np.ndarray, " n"]

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from api.error_table import RequestError
 from api.errors import ApplicationError
 from api.settings import SchemeName, Settings, load_settings
 from api.tokenizer_file import load_tokenizer
 from api.watermark_finder import Finding, MarkFinder, Question
 from api.watermark_keys import key_file, new_key_file, read_ring
-from api.watermark_request import DetectionModel
-from llm.decoding.grammar_spec import MAX_WHITESPACE, JsonSchema
+from api.watermark_request import DetectionModel, DetectRequest
+from llm.decoding.grammar_spec import MAX_WHITESPACE, GrammarSpec, JsonSchema
 from llm.model_store import ModelStore
 from llm.watermark.keys import KeyRing, rotate
 
@@ -73,7 +75,7 @@ def rotate_keys(name: NewName = "", as_json: AsJson = False) -> None:
     epilog="Examples:  python -m api watermark detect reply.txt"
     "  ·  python -m api watermark detect - --json < chat.json",
 )
-def detect(
+def detect(  # noqa: PLR0913  # its options are what a user may say
     file: Annotated[
         str,
         typer.Argument(
@@ -89,6 +91,10 @@ def detect(
     schema: Annotated[
         Path | None,
         typer.Option("--schema", help="The JSON schema that the reply was made under."),
+    ] = None,
+    grammar: Annotated[
+        Path | None,
+        typer.Option("--grammar", help="The same for another grammar: JSON like causerie.grammar."),
     ] = None,
     whitespace: Annotated[
         int,
@@ -107,12 +113,13 @@ def detect(
     """
     settings = load_settings()
     content = _read(file)
+    form = _form(schema, grammar, whitespace)
     try:
         question = Question(
-            replies=(content,) if schema is not None else _replies(content),
+            replies=(content,) if form is not None else _replies(content),
             scheme=_scheme(scheme),
             key=key,
-            schema=None if schema is None else _schema(schema, whitespace),
+            form=form,
             is_search=search,
         )
     except ValueError as error:
@@ -182,15 +189,28 @@ def _scheme(name: str | None) -> SchemeName | None:
     return None
 
 
-def _schema(path: Path, whitespace: int) -> JsonSchema:
+def _form(schema: Path | None, grammar: Path | None, whitespace: int) -> GrammarSpec | None:
+    """Return what a reply was held to; None for plain text."""
+    if schema is not None and grammar is not None:
+        raise typer.BadParameter("give one of --schema and --grammar, not both")
+    path = schema or grammar
+    if path is None:
+        return None
+    what = "JSON schema" if grammar is None else "grammar"
     try:
-        return JsonSchema.of(
-            json.loads(path.read_text(encoding="utf-8")), max_whitespace=whitespace
+        read = json.loads(path.read_text(encoding="utf-8"))
+        if grammar is None:
+            return JsonSchema.of(read, max_whitespace=whitespace)
+        asked = DetectRequest.model_validate(
+            {"text": "", "grammar": read, "whitespace": whitespace}
         )
+        return asked.to_question().form
     except OSError as error:
         raise ApplicationError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ApplicationError(f"{path} is no JSON schema: {error}") from None
+    except ValidationError as error:
+        raise ApplicationError(f"{path} is no grammar: {error.errors()[0]['msg']}") from None
+    except (ValueError, RecursionError, RequestError) as error:
+        raise ApplicationError(f"{path} is no {what}: {error}") from None
 
 
 def _refuse_list(settings: Settings) -> None:

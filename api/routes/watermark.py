@@ -51,7 +51,7 @@ def detect_watermark(
     """Tell whether a text or a conversation carries the mark of one of the keys."""
     question = body.to_question()
     params: dict[type[Exception], str] = {
-        ConstraintError: "schema",
+        ConstraintError: body.form_param,
         UndecidableTextError: "text" if body.messages is None else "messages",
     }
     with application.foreground.busy(), params_named(params):

@@ -150,7 +150,7 @@ def _tails(log_pmf: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " m"]:
 
 
 def _saddle(cumulants: Cumulants, total: float, highest: float) -> float:
-    """Solve K'(s) = total by bisection; K' grows."""
+    """Solve K'(s) = total by Newton's steps within a bracket; K' grows."""
     low, high = -1.0, 1.0 if math.isinf(highest) else highest * (1 - _TINY)
     for _ in range(60):
         if cumulants(low)[1] <= total:
@@ -161,15 +161,19 @@ def _saddle(cumulants: Cumulants, total: float, highest: float) -> float:
             if cumulants(high)[1] >= total:
                 break
             high *= 2
+    s = min(max(0.0, low), high)
     for _ in range(_MAX_STEPS):
-        middle = 0.5 * (low + high)
-        if cumulants(middle)[1] < total:
-            low = middle
+        _, slope, curvature = cumulants(s)
+        if slope < total:
+            low = s
         else:
-            high = middle
-        if high - low <= _TINY * max(abs(low), abs(high)):
+            high = s
+        # Newton's step, or half of the bracket where that leads out of it
+        step = s + (total - slope) / curvature if curvature > 0 else low
+        s, last = (step if low < step < high else 0.5 * (low + high)), s
+        if abs(s - last) <= _TINY * max(abs(s), abs(last)) or high - low <= _TINY * abs(s):
             break
-    return 0.5 * (low + high)
+    return s
 
 
 def _density(w: float) -> float:

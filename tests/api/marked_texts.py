@@ -7,7 +7,7 @@ import numpy as np
 from api.settings import SchemeName
 from api.watermark_schemes import scheme_named
 from llm.decoding.grammar_compiler import compile_grammar
-from llm.decoding.grammar_spec import JsonSchema
+from llm.decoding.grammar_spec import GrammarSpec
 from llm.decoding.phases import Survivors
 from llm.decoding.vocabulary import Vocabulary, tokens_of
 from llm.tokenizer import TextTokenizer
@@ -42,8 +42,8 @@ def plain(num_tokens: int, *, seed: int = 5) -> str:
     return TOKENIZER.decode(rng.choice(LETTERS, num_tokens).tolist())
 
 
-def marked_json(schema: JsonSchema, *, key: WatermarkKey = NEW, seed: int = 5) -> str:
-    """Return JSON of a schema whose tokens are all as probable where the schema leaves several."""
+def marked_json(schema: GrammarSpec, *, key: WatermarkKey = NEW, seed: int = 5) -> str:
+    """Return JSON of a schema, or text of a grammar, that chooses evenly where it leaves several."""
     vocabulary = Vocabulary(TOKENIZER, size=SIZE)
     state = compile_grammar(schema, vocabulary).start()
     ends = TOKENIZER.eos_ids

@@ -20,7 +20,7 @@ from api.testing import application_of_doubles
 from api.watermark_finder import MarkFinder
 from api.watermark_request import DetectRequest
 from api.watermark_words import odds
-from llm.decoding.grammar_spec import JsonSchema
+from llm.decoding.grammar_spec import JsonSchema, Regex
 from llm.watermark.keys import KeyRing, generate
 from tests.api.conftest import local_client
 from tests.api.marked_texts import NEW, OLD, RING, SIZE, TOKENIZER, marked, marked_json, plain
@@ -190,6 +190,19 @@ def test_tokens_that_a_schema_forced_are_no_evidence(marks: TestClient) -> None:
         assert answer["detected"] is True
 
 
+def test_tokens_that_a_grammar_forced_are_no_evidence(marks: TestClient) -> None:
+    """As with a schema, for whatever form an answer may be asked for."""
+    pattern = "confirmation number: [a-z]{30}, thank you for your patience"
+    text = marked_json(Regex(pattern=pattern), seed=3)
+    answer = found(marks, text=text, grammar={"regex": pattern}, tokens=True)
+    counted = [token["text"] for token in answer["tokens"] if token["counted"]]
+    assert 20 < len(counted) <= 30
+    assert answer["num_scored"] < found(marks, text=text)["num_scored"]
+    assert answer["detected"] is True
+    error = refused(marks, 400, "cannot_tell", text=marked(60), grammar={"choices": ["a", "b"]})
+    assert "does not follow the grammar" in error["message"]
+
+
 def test_a_text_of_another_schema_cannot_be_told(marks: TestClient) -> None:
     said = refused(marks, 400, "cannot_tell", text=marked(60), schema=SCHEMA)
     assert "does not follow the grammar" in said["message"]
@@ -250,6 +263,11 @@ def test_the_longest_text_is_answered_or_refused_with_the_reason(marks: TestClie
         ({"text": "x", "whitespace": 65}, "invalid_value", "whitespace"),
         ({"text": "x", "schema": True, "search": True}, "invalid_value", "schema"),
         ({"messages": [], "search": True}, "invalid_value", "search"),
+        ({"text": "x", "grammar": {"regex": "a"}, "search": True}, "invalid_value", "grammar"),
+        ({"text": "x", "grammar": {"quote": True}}, "invalid_value", "grammar"),
+        ({"text": "x", "grammar": {"regex": "("}}, "invalid_grammar", "grammar"),
+        ({"text": "x", "grammar": {}}, "invalid_value", "grammar"),
+        ({"text": "x", "grammar": {"regex": "a"}, "schema": True}, "invalid_value", None),
         ({"messages": []}, "cannot_tell", "messages"),
         ({"messages": [{"role": "robot", "content": ""}]}, "invalid_value", "messages[0].role"),
     ],
