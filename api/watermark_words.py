@@ -22,18 +22,18 @@ def sentence(finding: Finding) -> str:
     sure = "carries" if finding.log_p_value <= math.log(_SURE) else "probably carries"
     article = "A" if finding.is_search else "The"
     return (
-        f"{article} {what} {sure} the mark of the key {finding.key!r}: without it, there is as much"
-        f" evidence in {odds(finding.log_p_value)} cases."
+        f"{article} {what} {sure} the mark of the key {finding.key!r}: of texts without the mark,"
+        f" {odds(finding.log_p_value)} shows as much evidence."
     )
 
 
 def odds(log_p_value: float) -> str:
-    """Return `about 1 of 1,200` for a natural logarithm."""
+    """Return `about 1 in 1,200` for a natural logarithm."""
     if log_p_value < -math.log(_LARGEST_ODDS):
-        return f"fewer than 1 of 10^{math.log10(_LARGEST_ODDS):.0f}"
+        return "fewer than 1 in a million billion"
     number = math.exp(-log_p_value)
     digits = max(0, math.floor(math.log10(number)) - 1)
-    return f"about 1 of {int(round(number / 10**digits) * 10**digits):,}"
+    return f"about 1 in {int(round(number / 10**digits) * 10**digits):,}"
 
 
 def percent(p_value: float) -> str:

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -117,6 +118,34 @@ def as_json(figures: Sequence[Figure], *, threads: int, seed: int) -> str:
 def write(path: Path, figures: Sequence[Figure], *, threads: int, seed: int) -> None:
     """Write the report to `path`."""
     path.write_text(as_json(figures, threads=threads, seed=seed), encoding="utf-8")
+
+
+def read(path: Path, *, seed: int) -> list[Figure]:
+    """Return the figures of a report, to which more of the same commit and seed are to be added.
+
+    Raises:
+        ValueError: it was measured on another commit, or with another seed.
+    """
+    report = json.loads(path.read_text(encoding="utf-8"))
+    if (report["commit"], report["seed"]) != (commit(), seed):
+        raise ValueError(
+            f"{path} is of commit {report['commit']} and seed {report['seed']}, not of {commit()}"
+            f" and {seed}; measure it anew"
+        )
+    return [_figure(row) for row in report["figures"]]
+
+
+def _figure(row: dict[str, Any]) -> Figure:
+    given = {name: row[name] for name in ("name", "unit", "baseline", "target")}
+    value, target = row["value"], row["target"]
+    spread = None if row["spread"] is None else (row["spread"][0], row["spread"][1])
+    is_up = target is None or row["met"] is None or (value >= target) == row["met"]
+    return Figure(
+        **given,
+        value=math.nan if value is None else value,
+        spread=spread,
+        higher_is_better=is_up,
+    )
 
 
 def _cpu_model() -> str:

@@ -1,13 +1,15 @@
 """Watermarks: are p-values true, how often is a mark found, what removes it, what does it cost.
 
 Parts, each in a module of its own: `null` (random keys on unmarked texts), `simulation` (power on
-made-up distributions beside the prediction and the design's table; edits of tokens), `distortion`
-(an enumerable model), `model` (replies of the default model: power beside its prediction, chat
-answers), `attacks` (edits, synonyms, tokenising again, a paraphrase of its replies), `price`
-(perplexity, diversity, time of a step), `forms` (JSON by both detectors; slots, citations and JSON
-with the mark on and off).
+made-up distributions beside the prediction and the design's table), `edits` (of tokens, of the
+same), `distortion` (an enumerable model), `model` (replies of the default model: power beside its
+prediction), `chat` (its answers, by prediction), `attacks` (edits, synonyms, tokenising again, a
+paraphrase of its replies), `price` (perplexity, diversity, time of a step), `forms` (JSON by both
+detectors; slots, citations and JSON with the mark on and off). All of them take hours of a slow
+machine: `--add` puts one after the other into one file.
 
-    python -m benchmarks.watermark [--data FOLDER] [--part NAME]… [--scheme NAME]… [--replies N]
+    python -m benchmarks.watermark [--data FOLDER] [--part NAME]… [--only ROW]… [--scheme NAME]…
+                                   [--replies N]
                                    [--tokens N] [--rounds N] [--quick] [--json FILE] [--seed N]
 """
 
@@ -23,7 +25,7 @@ import numpy as np
 
 from api.bootstrap import build_engine
 from api.settings import load_settings
-from benchmarks.report import REPOSITORY, Figure, write
+from benchmarks.report import REPOSITORY, Figure, read, write
 from benchmarks.watermark_forms import identity_figures, json_figures
 from benchmarks.watermark_generations import (
     TEMPERATURE,
@@ -81,7 +83,12 @@ class Bench:
     seed: int
     sizes: Sizes
     schemes: Sequence[str] = SCHEMES
+    only: Sequence[str] = ()
     said: dict[str, list[Reply]] = field(default_factory=dict)
+
+    def is_asked(self, name: str) -> bool:
+        """Whether a row of nulls or of simulated power is to be measured."""
+        return not self.only or name in self.only
 
     @cached_property
     def engine(self) -> Engine:
@@ -130,11 +137,16 @@ class Bench:
 
 
 def _null(bench: Bench) -> Iterator[Figure]:
-    yield from null_figures(bench.texts, bench.seed, num_keys=bench.sizes.keys)
+    yield from null_figures(
+        bench.texts, bench.seed, num_keys=bench.sizes.keys, is_asked=bench.is_asked
+    )
 
 
 def _simulation(bench: Bench) -> Iterator[Figure]:
-    yield from power_figures(bench.sizes.simulated, bench.seed)
+    yield from power_figures(bench.sizes.simulated, bench.seed, is_asked=bench.is_asked)
+
+
+def _edits(bench: Bench) -> Iterator[Figure]:
     attacked = max(bench.sizes.simulated // 4, 10)
     yield from simulated_attack_figures(bench.foreign, attacked, bench.seed)
 
@@ -183,6 +195,7 @@ def _forms(bench: Bench) -> Iterator[Figure]:
 PARTS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "null": _null,
     "simulation": _simulation,
+    "edits": _edits,
     "distortion": _distortion,
     "forms": _forms,
     "price": _price,
@@ -206,6 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--scheme", action="append", help=f"of the model's replies; default: {' '.join(SCHEMES)}"
     )
+    parser.add_argument(
+        "--only", action="append", default=[], help="a row of null or simulation; may be repeated"
+    )
+    parser.add_argument(
+        "--add", action="store_true", help="keep the figures of the JSON file, of the same commit"
+    )
     parser.add_argument("--replies", type=int, default=None, help="of each scheme; default 400")
     parser.add_argument("--tokens", type=int, default=None, help="of each reply; default 200")
     parser.add_argument("--rounds", type=int, default=None, help="of timed steps; default 15")
@@ -221,8 +240,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=options.seed,
         sizes=_sizes(options),
         schemes=tuple(options.scheme or SCHEMES),
+        only=tuple(options.only),
     )
     rows: list[Figure] = []
+    if options.add and options.json is not None and options.json.is_file():
+        rows = read(options.json, seed=options.seed)
     for part in options.part or PARTS:
         for row in PARTS[part](bench):
             rows.append(row)

@@ -5,7 +5,7 @@ standard errors of their difference.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -46,11 +46,15 @@ DESIGN: dict[str, dict[float, tuple[float, ...]]] = {
 }
 
 
-def power_figures(num: int, seed: int) -> Iterator[Figure]:
+def power_figures(
+    num: int, seed: int, *, is_asked: Callable[[str], bool] = lambda _: True
+) -> Iterator[Figure]:
     """Return the shares found, each beside its prediction and, where there is one, the design's."""
-    rows: list[Figure] = []
-    beyond = 0
     for name, scheme in simulated_schemes().items():
+        if not is_asked(name):
+            continue
+        rows: list[Figure] = []
+        beyond = 0
         for entropy in ENTROPIES:
             for length, row in _power_of(name, scheme, entropy, num, seed):
                 rows.append(row)
@@ -65,14 +69,15 @@ def power_figures(num: int, seed: int) -> Iterator[Figure]:
                         spread=row.spread,
                         baseline=said,
                     )
-    yield calibration("power, simulated", rows, num)
-    yield Figure(
-        name="design: cells further off than three standard errors",
-        value=float(beyond),
-        unit="cells",
-        target=0.0,
-        higher_is_better=False,
-    )
+        yield calibration(f"power, {name}", rows, num)
+        if name in DESIGN:
+            yield Figure(
+                name=f"design, {name}: cells further off than three standard errors",
+                value=float(beyond),
+                unit="cells",
+                target=0.0,
+                higher_is_better=False,
+            )
 
 
 def allowed(ours: float, theirs: float, num: int) -> float:

@@ -90,7 +90,7 @@ function show(answer) {
   const title = answer.detected ? "The mark was found" : "No mark was found";
   byId("verdict").dataset.detected = String(answer.detected);
   byId("verdict-title").textContent = title;
-  byId("verdict-words").textContent = answer.sentence;
+  byId("verdict-words").textContent = answer.sentence.replace(`${title}: `, "");
   byId("verdict-facts").replaceChildren(...factsOf(answer));
   byId("tokens").replaceChildren(...repliesOf(answer));
   byId("verdict").hidden = false;
@@ -104,9 +104,9 @@ function factsOf(answer) {
     ["Scheme", answer.scheme],
     ["Key", `${answer.key} (${answer.key_id})`],
     ["Tokens that count", answer.num_scored],
-    ["Corrected for", `${answer.num_tests} sub-keys`],
+    ["Keys tried", answer.num_tests],
   ];
-  if (answer.z_score !== null) facts.push(["Deviations from chance", answer.z_score.toFixed(1)]);
+  if (answer.z_score !== null) facts.push(["Above chance", `${answer.z_score.toFixed(1)} σ`]);
   return facts.map(([name, value]) =>
     element("div", {}, element("dt", { text: name }), element("dd", { text: String(value) })),
   );

@@ -43,7 +43,7 @@ def plain(num_tokens: int, *, seed: int = 5) -> str:
 
 
 def marked_json(schema: GrammarSpec, *, key: WatermarkKey = NEW, seed: int = 5) -> str:
-    """Return JSON of a schema, or text of a grammar, that chooses evenly where it leaves several."""
+    """Return JSON of a schema or text of a grammar, drawn evenly where it leaves a choice."""
     vocabulary = Vocabulary(TOKENIZER, size=SIZE)
     state = compile_grammar(schema, vocabulary).start()
     ends = TOKENIZER.eos_ids

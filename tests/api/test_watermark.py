@@ -375,9 +375,9 @@ def test_pieces_of_characters_are_shown_whole() -> None:
 @pytest.mark.parametrize(
     ("log_p", "words"),
     [
-        (-4.7, "about 1 of 110"),
-        (-13.9, "about 1 of 1,100,000"),
-        (-5000.0, "fewer than 1 of 10^15"),
+        (-4.7, "about 1 in 110"),
+        (-13.9, "about 1 in 1,100,000"),
+        (-5000.0, "fewer than 1 in a million billion"),
     ],
 )
 def test_odds_are_round_numbers(log_p: float, words: str) -> None:

@@ -224,6 +224,15 @@ def test_detect_replays_a_schema_and_searches(
     naive = json.loads(capsys.readouterr().out)
     assert replayed["num_scored"] < naive["num_scored"]
     assert replayed["z_score"] > naive["z_score"]
+    form = of(tmp_path / "form.json", json.dumps({"json_schema": SCHEMA}))
+    assert run("watermark", "detect", reply, "--grammar", form, "--json") == 0
+    # the reply's last line end is of the file, and no grammar of JSON has it
+    assert json.loads(capsys.readouterr().out)["num_scored"] == replayed["num_scored"]
+    broken = of(tmp_path / "broken.json", json.dumps({"regexp": "a"}))
+    assert run("watermark", "detect", reply, "--grammar", broken) == 1
+    assert "is no grammar" in capsys.readouterr().err
+    assert run("watermark", "detect", reply, "--grammar", form, "--schema", schema) == 2
+    capsys.readouterr()
     long = of(tmp_path / "long.txt", plain(600) + marked(150) + plain(600, seed=9))
     assert run("watermark", "detect", long, "--search") == 0
     assert "passage" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import Figure, commit, machine, share, wilson, write
+from benchmarks.report import Figure, as_json, commit, machine, read, share, wilson, write
 
 
 def test_the_wilson_interval_agrees_with_published_values() -> None:
@@ -41,3 +41,17 @@ def test_the_machine_and_the_commit_are_known_here() -> None:
     assert machine()["cpu"]
     assert machine()["cores"]
     assert commit() == "unknown" or len(commit().removesuffix("-dirty")) == 40
+
+
+def test_a_report_can_be_added_to_by_the_same_commit_and_seed(tmp_path: Path) -> None:
+    rows = [
+        Figure(name="a", value=0.5, unit="share", spread=(0.4, 0.6), baseline=0.3),
+        Figure(name="b", value=2.0, unit="s", target=1.0, higher_is_better=False),
+        Figure(name="c", value=0.0, unit="cells", target=0.0, higher_is_better=False),
+    ]
+    path = tmp_path / "a.json"
+    write(path, rows, threads=1, seed=3)
+    again = read(path, seed=3)
+    assert as_json(again, threads=1, seed=3) == path.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="seed 3"):
+        read(path, seed=4)

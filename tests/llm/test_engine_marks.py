@@ -4,8 +4,11 @@ import pytest
 
 from llm.chat import Completion
 from llm.decoding.grammar_spec import Choices
-from llm.decoding.spec import DecodeSpec, Search, Speculation
+from llm.decoding.sampler import BatchSampler
+from llm.decoding.spec import DecodeSpec, Search, SearchMethod, Speculation, Steer
+from llm.engine import Engine
 from llm.errors import RefusedPairError
+from llm.native.loader import load_library
 from llm.request import Part
 from llm.sampling_params import SamplingParams
 from llm.watermark.detector import Detector, Text
@@ -15,6 +18,8 @@ from llm.watermark.kgw import GreenLists
 from llm.watermark.marker import Marker
 from llm.watermark.scheme import Scheme
 from llm.watermark.synthid import SynthID
+from tests.llm.feature_run import served
+from tests.llm.features import PROMPT as SMALL_PROMPT
 from tests.llm.tiny_engine import tiny_engine
 
 RING = KeyRing((WatermarkKey(name="a", secret=bytes(range(16))),))
@@ -129,3 +134,54 @@ def test_what_a_grammar_leaves_no_choice_about_is_unchanged_and_no_evidence() ->
     assert end.text == "abcdefghijklmnopqrstuvwxyz"
     assert end.mark is not None
     assert not end.mark.is_detectable
+
+
+# --- beside other features -----------------------------------------------------------------------
+
+
+def small_marked(
+    params: SamplingParams, spec: DecodeSpec, *, is_marked: bool = True
+) -> tuple[Completion, list[list[int]]]:
+    """The same on the model of the feature matrix, which has trained heads beside it."""
+    marker = Marker(RING, SCHEMES, sampled="gumbel", greedy=None) if is_marked else None
+    engine = Engine(served(), BatchSampler(load_library()), marker=marker)
+    ends: list[Part | Exception] = []
+    engine.add_request(SMALL_PROMPT, params, ends.append, spec=spec)
+    sequences = {}
+    while engine.has_work:
+        for request in engine.requests:
+            sequences[request.sequence.number] = request.sequence
+        engine.step()
+    end = ends[-1]
+    assert isinstance(end, Completion), end
+    return end, [s.token_ids[s.num_prompt_tokens :] for s in sequences.values()]
+
+
+@pytest.mark.parametrize("scheme", ["gumbel", "sbw", "synthid"])
+def test_a_steered_reply_is_marked_as_it_is_steered(scheme: str) -> None:
+    """The mark comes behind steering: its start is the steered one's, and it is found."""
+    steer = (Steer(scorer="dull", weight=1.7),)
+    params = SamplingParams(max_tokens=60, min_tokens=60, temperature=1.5, seed=3)
+    off = Speculation(drafter="off")
+    plain, (own,) = small_marked(params, DecodeSpec(steer=steer, mark="off", speculation=off))
+    end, (tokens,) = small_marked(params, DecodeSpec(steer=steer, mark=scheme, speculation=off))
+    _, (unsteered,) = small_marked(params, DecodeSpec(mark=scheme, speculation=off))
+    assert tokens[:4] == own[:4]
+    assert tokens not in (own, unsteered)
+    assert p_value(tokens, scheme) < 1e-2 < p_value(own, scheme)
+    assert end.steer_kl is not None
+    assert end.steer_kl > 0
+    assert plain.mark is None
+
+
+@pytest.mark.parametrize("method", ["mbr", "best_of"])
+def test_samples_of_a_search_differ_and_each_is_found(method: SearchMethod) -> None:
+    """With one sub-key for all of them keyed noise would draw the same text several times."""
+    params = SamplingParams(max_tokens=60, min_tokens=60, temperature=1.5, seed=3)
+    search = Search(method=method, width=3)
+    end, answers = small_marked(params, DecodeSpec(search=search))
+    assert len(answers) == 3
+    assert len({tuple(tokens) for tokens in answers}) == 3
+    assert all(p_value(tokens) < 1e-2 for tokens in answers)
+    assert end.mark is not None
+    assert end.mark.scheme == "gumbel"
