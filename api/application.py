@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from api.background import BackgroundIngest
+from api.bot_service import BotService
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings
+from api.timer_sweep import TimerSweep
 from api.watermark_finder import MarkFinder
 from dialog.reply import EvidenceFound, Reply, TurnRequest
 from dialog.session import SessionStore
@@ -55,7 +57,8 @@ class Application:
     """The parts of a running service; `close` ends them in a safe order.
 
     `decoder_runs_as` says what computes the chat model and why that was chosen; it is for the
-    terminal, since it may name files of this machine. `mark_finder` is None where there is no key.
+    terminal, since it may name files of this machine. `mark_finder` is None where there is no key,
+    `bots` where the program serves none.
     """
 
     settings: Settings
@@ -71,6 +74,8 @@ class Application:
     engine: InspectableEngine | None = None
     decoder_runs_as: str = ""
     mark_finder: MarkFinder | None = None
+    bots: BotService | None = None
+    timers: TimerSweep | None = None
     on_close: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:
@@ -78,5 +83,7 @@ class Application:
         self.readiness.mark_not_ready("the service is stopping")
         self.foreground.stop()
         self.background.stop()
+        if self.timers is not None:
+            self.timers.stop()
         for callback in self.on_close:
             callback()

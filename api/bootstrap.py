@@ -13,10 +13,12 @@ import sqlalchemy
 
 from api.application import Application
 from api.background import BackgroundIngest
+from api.bot_bootstrap import build_bots
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.schema_version import upgrade
 from api.settings import Settings, unworkable_settings
+from api.timer_sweep import TimerSweep
 from api.watermark_finder import MarkFinder
 from api.watermark_keys import open_ring
 from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy
@@ -110,6 +112,9 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         max_tokens=settings.max_tokens,
     )
     report("loading the models", 3)
+    bots = build_bots(settings, database)
+    timers = TimerSweep(bots.sweep)
+    timers.start()
     return Application(
         settings=settings,
         agent=agent,
@@ -124,6 +129,8 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         engine=engine,
         decoder_runs_as=core.model.compute.reason,
         mark_finder=_mark_finder(settings, ring, core.model),
+        bots=bots,
+        timers=timers,
         on_close=(engine.close, database.dispose),
     )
 

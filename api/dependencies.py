@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from api.access import Caller
 from api.admission import Admission
 from api.application import Application, InspectableEngine
+from api.bot_service import BotService
 from api.error_table import RequestError
 
 
@@ -26,6 +27,13 @@ def _engine(request: Request) -> InspectableEngine:
     if engine is None:
         raise _no_engine()
     return engine
+
+
+def _bots(request: Request) -> BotService:
+    bots = _application(request).bots
+    if bots is None:
+        raise RequestError(404, "this service runs no bots", code="no_bots")
+    return bots
 
 
 def _metrics(request: Request) -> CollectorRegistry:
@@ -64,6 +72,7 @@ def _admin(request: Request) -> Caller:
 
 ApplicationDep = Annotated[Application, Depends(_application)]
 AdmissionDep = Annotated[Admission, Depends(_admission)]
+BotsDep = Annotated[BotService, Depends(_bots)]
 EngineDep = Annotated[InspectableEngine, Depends(_engine)]
 MetricsDep = Annotated[CollectorRegistry, Depends(_metrics)]
 CallerDep = Annotated[Caller, Depends(_caller)]

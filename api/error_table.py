@@ -14,9 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 
+from dialog.bot.problems import BotFileErrors
 from dialog.errors import (
+    BotVersionError,
+    CommandError,
     ConcurrentTurnError,
     ConversationBusyError,
+    UnknownBotError,
     UnknownConversationError,
 )
 from index.errors import (
@@ -119,8 +123,11 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     TemplateRefusedError: Row(status=400, code="messages_refused", param="messages"),
     ParseError: Row(status=400, code="unreadable_document", param="file"),
     UndecidableTextError: Row(status=400, code="cannot_tell", param="text"),
+    BotFileErrors: Row(status=400, code="invalid_bot", param="name"),
+    CommandError: Row(status=400, code="unknown_button", param="button"),
     EmptyCollectionError: Row(status=400, code="empty_collection"),
     UnknownModelError: Row(status=404, code="model_not_found", param="model"),
+    UnknownBotError: Row(status=404, code="bot_not_found", param="model"),
     UnknownCollectionError: Row(status=404, code="collection_not_found", param="collection"),
     UnknownDocumentError: Row(status=404, code="document_not_found"),
     UnknownWatermarkKeyError: Row(status=404, code="watermark_key_not_found", param="key"),
@@ -131,6 +138,7 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     EmbedderMismatchError: Row(
         status=409, code="embedder_mismatch", type="conflict", headers=_FINAL
     ),
+    BotVersionError: Row(status=409, code="bot_version_gone", type="conflict", headers=_FINAL),
     ConcurrentTurnError: Row(status=409, code="concurrent_turn", type="conflict", headers=_FINAL),
     EngineFailureError: Row(status=500, code="engine_failure", type="server_error"),
     ConversationBusyError: Row(

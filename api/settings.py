@@ -102,6 +102,7 @@ class Settings(BaseSettings):
         default="python", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
     )
     index_library: bool = True
+    bots: Folder | None = None
     log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], Lowercase] = (
         "info"
     )

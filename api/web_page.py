@@ -55,8 +55,13 @@ async def _watermark(request: Request) -> Response:
     return await _files.get_response("watermark.html", request.scope)
 
 
+async def _bots(request: Request) -> Response:
+    return await _files.get_response("bots.html", request.scope)
+
+
 routes: Final = [
     Route("/", _index, methods=["GET"]),
     Route("/watermark", _watermark, methods=["GET"]),
+    Route("/bots", _bots, methods=["GET"]),
     Mount("/static", _files, name="static"),
 ]

@@ -5,6 +5,11 @@ DialogError
 ├── ConcurrentTurnError        somebody appended to the conversation in the meantime
 ├── ConversationBusyError      another turn of it was under way until the deadline
 ├── CorpusError                a corpus of dialogues cannot be read, or is not of its format
+├── BotFolderError             a bot's folder cannot be written, or holds files already
+├── SimulationError            a `simulate:` entry that cannot be run, or a bot without goals
+├── KnowledgeError             a bot's documents cannot be read
+├── UnknownBotError            no bot of this name is served
+├── BotVersionError            a conversation's version of its bot is not loaded any more
 ├── UnreadableEventError       a stored event of a kind or shape this program does not know
 ├── CommandError               no command has this head, or these arguments
 ├── StoryError                 a test of a bot file that cannot be run as it is written
@@ -62,3 +67,23 @@ class StoryError(DialogError):
 
 class ReplayError(DialogError):
     """A log cannot be replayed as asked, or an unchanged bot does not say the same again."""
+
+
+class BotFolderError(DialogError):
+    """A bot's folder that cannot be written, or that holds what would be overwritten."""
+
+
+class SimulationError(DialogError):
+    """A simulation that cannot be run as it is written."""
+
+
+class UnknownBotError(DialogError):
+    """No bot has this name."""
+
+
+class KnowledgeError(DialogError):
+    """Documents of a bot that cannot be read or searched."""
+
+
+class BotVersionError(DialogError):
+    """The version of a bot that a conversation began with is not loaded any more."""

@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from api.admission import Admission
 from api.application import Application, TurnPart
+from api.bot_completion import Transcripts, complete_as_bot
+from api.bot_service import PREFIX
 from api.chat_answer import AnswerWriter, Json
 from api.chat_request import ChatCompletionRequest
 from api.control_errors import (
@@ -20,7 +22,7 @@ from api.control_errors import (
 )
 from api.dependencies import AdmissionDep, ApplicationDep, CallerDep
 from api.error_table import RequestError, params_named, stopping, to_request_error
-from api.routes.models import unknown_model
+from api.routes.models import bot_names, unknown_model
 from api.streaming import (
     DONE,
     PING,
@@ -58,8 +60,11 @@ async def create_chat_completion(
     admission: AdmissionDep,
 ) -> Response:
     """Answer a chat, whole or as a stream."""
+    if body.model.startswith(PREFIX) and application.bots is not None:
+        transcripts: Transcripts = request.app.state.transcripts
+        return await complete_as_bot(body, application.bots, caller, transcripts)
     if body.model != application.chat_model.name:
-        raise unknown_model(body.model, [application.chat_model.name])
+        raise unknown_model(body.model, [application.chat_model.name, *bot_names(application)])
     check_may_choose_mark(body, caller)
     turn = body.to_turn_request(owner=caller.sees, max_tokens=application.settings.max_tokens)
     params = params_at_fault(body)

@@ -58,5 +58,8 @@ def delete_conversation(
     conversation_id: ConversationId, application: ApplicationDep, caller: CallerDep
 ) -> Deleted:
     """Remove a conversation and everything said in it."""
-    application.sessions.delete(conversation_id, caller.sees)
+    if application.bots is not None and application.bots.knows(conversation_id):
+        application.bots.delete(conversation_id, caller.sees)
+    else:
+        application.sessions.delete(conversation_id, caller.sees)
     return Deleted(id=conversation_id, object="conversation")

@@ -1,4 +1,4 @@
-"""The models that requests can name: the chat model first, then the embedding model."""
+"""The models that requests can name: the chat model, the embedding model, then the bots."""
 
 import time
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.application import Application
+from api.bot_service import PREFIX
 from api.dependencies import ApplicationDep
 from api.error_table import RequestError, shown
 from api.schemas import ModelInfo, ModelList
@@ -33,7 +34,13 @@ async def get_model(
 
 def names(application: Application) -> list[str]:
     """Return what requests can call the models."""
-    return [application.chat_model.name, application.embedder.name]
+    return [application.chat_model.name, application.embedder.name, *bot_names(application)]
+
+
+def bot_names(application: Application) -> list[str]:
+    """Return what chat requests can call the bots."""
+    bots = application.bots.bots() if application.bots is not None else []
+    return [f"{PREFIX}{bot.name}" for bot in bots]
 
 
 def unknown_model(name: str, available: list[str]) -> RequestError:

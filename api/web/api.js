@@ -122,6 +122,38 @@ export class Api {
     return this.#json("/v1/watermark/detect", { method: "POST", json: question, signal });
   }
 
+  async bots() {
+    return (await this.#json("/v1/bots")).data;
+  }
+
+  /** Open a conversation with a bot; resolves to its id and the greeting. */
+  openBot({ bot, locale }) {
+    return this.#json(`/v1/bots/${segment(bot)}/conversations`, { method: "POST", json: { locale } });
+  }
+
+  botState(conversation) {
+    return this.#json(`/v1/conversations/${segment(conversation)}/state`);
+  }
+
+  decisionCard(conversation, turn) {
+    return this.#json(`/v1/conversations/${segment(conversation)}/turns/${turn}`);
+  }
+
+  /** Take a conversation over, say something in it, or give it back. */
+  operate(conversation, { action, text }) {
+    return this.#json(`/v1/conversations/${segment(conversation)}/operator`, { method: "POST", json: { action, text } });
+  }
+
+  /** Yield the events of a bot's turn; the last one is the turn. */
+  async *sayToBot({ conversation, id, content, button }) {
+    const response = await this.#send(`/v1/conversations/${segment(conversation)}/messages`, {
+      method: "POST",
+      accept: "text/event-stream",
+      json: { id, content, button, stream: true },
+    });
+    yield* this.#events(response);
+  }
+
   /** Yield the chunks of an answer; returns when the server says [DONE], throws on an error event. */
   async *chat({ conversation, content, signal }) {
     this.#model ??= (await this.#json("/v1/models", { signal })).data[0]?.id;
@@ -137,6 +169,11 @@ export class Api {
         causerie: { conversation },
       },
     });
+    yield* this.#events(response);
+  }
+
+  /** Yield what a stream of events carries, up to [DONE]. */
+  async *#events(response) {
     const requestId = response.headers.get("x-request-id");
     try {
       for await (const data of readEvents(response)) {

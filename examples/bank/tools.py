@@ -75,7 +75,7 @@ def balance_of(account: str) -> Any:
     return {"amount": f"{pence // 100}.{pence % 100:02}", "currency": "GBP"}
 
 
-@tool(effect="write", timeout_s=5, idempotent_by=("account", "payee", "amount", "note"))
+@tool(effect="write", timeout=5, idempotent_by=("account", "payee", "amount", "note"))
 def send_money(account: str, payee: str, amount: dict[str, str], note: str = "") -> Any:
     """Send money to a payee."""
     pence = _pence(amount)

@@ -74,6 +74,13 @@ def booking_exists(code: str) -> bool:
     return _booking(code) is not None
 
 
+@tool(effect="read")
+def is_open_for(code: str, new_time: str) -> bool:
+    """Whether the restaurant of a booking seats guests at this time of the day."""
+    row = _booking(code)
+    return row is not None and bool(is_open(row[1], new_time))
+
+
 @tool(effect="write", idempotent_by=("code",))
 def give_back(code: str) -> Any:
     """Cancel a booking."""

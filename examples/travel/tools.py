@@ -61,7 +61,7 @@ def has_room(hotel: str, check_in: str, nights: int) -> bool:
     return True
 
 
-@tool(effect="write", timeout_s=5, idempotent_by=("hotel", "check_in", "nights", "guest"))
+@tool(effect="write", timeout=5, idempotent_by=("hotel", "check_in", "nights", "guest"))
 def reserve_room(hotel: str, check_in: str, nights: int, guest: str, email: str) -> Any:
     """Book a room for some nights."""
     if not has_room(hotel, check_in, nights):

@@ -15,13 +15,15 @@ from sqlalchemy import Engine, MetaData, text
 from api import schema_version
 from api.schema_version import database_version, program_version, upgrade
 from dialog import session
+from dialog.task import sql_log
 from index import tables
 from index.database import open_database, reading, writing
 from index.errors import SchemaVersionError
 from index.store import CollectionStore
+from tools import audit
 
 SCRIPTS = Path(schema_version.__file__).parent / "migrations"
-OWNERS = [tables.metadata, session.metadata]
+OWNERS = [tables.metadata, session.metadata, sql_log.metadata, audit.metadata]
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""The part of the composition that bots need: no model, so that the command line starts at once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import sqlalchemy
+from dialog.tracker.rule import RuleTracker
+
+from api.bot_service import BotLog, BotService
+from api.settings import Settings
+from dialog.bot.definition import BotDefinition
+from dialog.knowledge.documents import DocumentKnowledge
+from dialog.simulation.connection import AgentConnector
+from dialog.task.agent import AgentParts, TaskAgent
+from dialog.task.event_log import TaskEventLog
+from dialog.task.memory_audit import MemoryAudit
+from dialog.task.redaction import Vault
+from dialog.task.sql_log import SQLTaskLog
+from dialog.task.tool_runner import ToolRunner
+from tools.audit import AuditLog, AuditSink
+
+
+def build_bots(settings: Settings, database: sqlalchemy.Engine) -> BotService:
+    """Load the bots of the settings' folder, and those that were sent."""
+    folders = [settings.state / "bots"]
+    if settings.bots is not None:
+        folders.insert(0, settings.bots)
+    log = SQLTaskLog(database)
+    return bots_of(folders, log, agent_maker(log, AuditLog(database)))
+
+
+def bots_of(
+    folders: list[Path], log: BotLog, make_agent: Callable[[BotDefinition], TaskAgent]
+) -> BotService:
+    """Return a service with the bots of some folders loaded."""
+    service = BotService(folders, log, make_agent)
+    service.load_all()
+    return service
+
+
+def agent_maker(
+    log: TaskEventLog, audit: AuditSink | None = None, *, parts: AgentParts | None = None
+) -> Callable[[BotDefinition], TaskAgent]:
+    """Return what makes the agent of a bot; all of them share log, audit, vault and tracker."""
+    vault, sink, tracker = Vault(), audit or MemoryAudit(), RuleTracker()
+    knowledge = DocumentKnowledge()
+    used = replace(parts or AgentParts(), knowledge=knowledge)
+
+    def agent_of(bot: BotDefinition) -> TaskAgent:
+        return TaskAgent(bot, tracker, log, ToolRunner(bot, sink, vault), vault=vault, parts=used)
+
+    return agent_of
+
+
+def simulation_connector() -> AgentConnector:
+    """Return what connects simulated users with a bot, by the rule tracker."""
+    return AgentConnector(tracker=RuleTracker(), knowledge=DocumentKnowledge())
