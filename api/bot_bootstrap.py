@@ -14,10 +14,12 @@ from dialog.knowledge.documents import DocumentKnowledge
 from dialog.simulation.connection import AgentConnector
 from dialog.task.agent import AgentParts, TaskAgent
 from dialog.task.event_log import TaskEventLog
+from dialog.task.knowledge import KnowledgeBase
 from dialog.task.memory_audit import MemoryAudit
 from dialog.task.redaction import Vault
 from dialog.task.sql_log import SQLTaskLog
 from dialog.task.tool_runner import ToolRunner
+from dialog.task.understanding import Tracker
 from tools.audit import AuditLog, AuditSink
 
 
@@ -56,3 +58,8 @@ def agent_maker(
 def simulation_connector() -> AgentConnector:
     """Return what connects simulated users with a bot, by the rule tracker."""
     return AgentConnector(tracker=RuleTracker(), knowledge=DocumentKnowledge())
+
+
+def story_parts() -> tuple[dict[str, Tracker], KnowledgeBase]:
+    """Return the trackers that a test may name, and what answers questions in it."""
+    return {"recogniser": RuleTracker()}, DocumentKnowledge()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.cli.bot import bot_app
 from api.cli.chat import chat
 from api.cli.corpus import ingest
 from api.cli.engine import engine_app
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command("serve")(serve)
 app.command("ingest")(ingest)
 app.command("chat")(chat)
+app.add_typer(bot_app, name="bot")
 app.add_typer(models_app, name="models")
 app.add_typer(engine_app, name="engine")
 train_app.command("adapter", epilog=ADAPTER_EXAMPLE)(adapter)

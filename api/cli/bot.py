@@ -1,0 +1,31 @@
+"""`python -m api bot …`: everything a builder does with a bot, without a server and a model."""
+
+import typer
+
+from api.cli.bot_chat import chat
+from api.cli.bot_new import new
+from api.cli.bot_simulate import simulate
+from api.cli.bot_stories import run_tests
+
+bot_app = typer.Typer(
+    name="bot",
+    help="Build, try and test task bots.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@bot_app.callback()
+def _options() -> None:
+    """Build, try and test task bots."""
+
+
+bot_app.command("new", epilog="Example:  python -m api bot new corner_table")(new)
+bot_app.command("chat", epilog="Example:  python -m api bot chat examples/restaurant")(chat)
+bot_app.command("test", epilog="Example:  python -m api bot test examples/restaurant --coverage")(
+    run_tests
+)
+bot_app.command(
+    "simulate",
+    epilog="Example:  python -m api bot simulate examples/bank --dialogues 50 --level text",
+)(simulate)

@@ -1,0 +1,189 @@
+"""`bot chat`: a conversation with a bot in the terminal."""
+
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from api.bot_bootstrap import agent_maker
+from api.bot_card import CardModel
+from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
+from dialog.bot.definition import BotDefinition
+from dialog.task.agent import AgentParts, TaskAgent
+from dialog.task.event_log import MemoryTaskLog
+from dialog.task.events import Opened
+from dialog.task.messages import Reply, UserMessage
+
+_ID: Final = "chat"
+_HELP: Final = """\
+/why [TURN]  what decided the last turn, or another
+/slots       what the bot knows
+/1, /2, …    press a button of the last reply
+/quit        leave, as does Ctrl-D"""
+
+
+def chat(
+    bot: BotFolder,
+    now: Annotated[
+        str | None, typer.Option("--now", help="The moment, such as 2025-03-03T09:00.")
+    ] = None,
+    user: Annotated[
+        list[str] | None, typer.Option("--user", help="A fact of the user: logged_in=true.")
+    ] = None,
+    locale: Annotated[str | None, typer.Option("--locale", help="The language.")] = None,
+    message: Annotated[
+        list[str] | None, typer.Option("--message", help="Say this and end; may be given again.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Talk to a bot. Nothing is stored; its tools are called as they are."""
+    talk = _open(read_bot(bot), now=now, facts=_facts(user or []), locale=locale)
+    if message:
+        replies = [talk.say(words) for words in message]
+        if as_json:
+            print_json([_as_json(reply) for reply in replies])
+        else:
+            for words, reply in zip(message, replies, strict=True):
+                print(f"> {words}\n{reply.text}")
+        return
+    talk.run()
+
+
+def _facts(written: list[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for part in written:
+        name, sign, value = part.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"--user takes NAME=VALUE such as logged_in=true, got {part}")
+        facts[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return facts
+
+
+def _open(
+    bot: BotDefinition, *, now: str | None, facts: dict[str, Any], locale: str | None
+) -> "_Talk":
+    try:
+        moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
+    except ValueError:
+        raise typer.BadParameter(f"--now takes 2025-03-03T09:00, got {now}") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if locale is not None and locale not in bot.locales.all:
+        raise typer.BadParameter(f"the bot speaks {', '.join(bot.locales.all)}, not {locale}")
+    unknown = [name for name in facts if name not in bot.user]
+    if unknown:
+        known = ", ".join(bot.user) or "none"
+        raise typer.BadParameter(f"the bot has no fact {unknown[0]!r} of a user; it has {known}")
+    log = MemoryTaskLog()
+    agent = agent_maker(log, parts=AgentParts(clock=lambda: moment))(bot)
+    zone = bot.locales.timezone
+    agent.open(
+        _ID,
+        opened=Opened(
+            locale=locale or bot.locales.default,
+            timezone="UTC" if zone == "user" else zone,
+            now=moment.isoformat(),
+            user=facts,
+            channel="terminal",
+        ),
+    )
+    return _Talk(agent=agent, log=log)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Talk:
+    agent: TaskAgent
+    log: MemoryTaskLog
+    console: Console = field(default_factory=Console)
+    said: int = 0
+    last: Reply | None = None
+
+    def say(self, words: str, button: str = "") -> Reply:
+        self.said += 1
+        message = UserMessage(id=f"m{self.said}", text=words, button=button)
+        self.last = self.agent.respond(_ID, message)
+        return self.last
+
+    def run(self) -> None:
+        """Read lines until the end."""
+        if self.agent.bot.conversation.greet:
+            self._show(self.agent.greet(_ID))
+        while self.last is None or not self.last.is_closed:
+            try:
+                line = input("> ").strip()
+            except EOFError:
+                print()
+                return
+            if line == "/quit":
+                return
+            if line.startswith("/"):
+                self._command(line)
+            elif line:
+                self._show(self.say(line))
+
+    def _show(self, reply: Reply) -> None:
+        self.last = reply
+        self.console.print(Text(reply.text or "(a person has the conversation)", style="bold"))
+        for i, button in enumerate(reply.buttons, start=1):
+            self.console.print(Text(f"  /{i} {button['title']}", style="cyan"))
+
+    def _command(self, line: str) -> None:
+        word, _, rest = line[1:].partition(" ")
+        if word.isdigit() and self.last is not None and 0 < int(word) <= len(self.last.buttons):
+            button = self.last.buttons[int(word) - 1]
+            self._show(self.say(str(button["title"]), str(button["payload"])))
+        elif word == "why":
+            self._why(int(rest) if rest.isdigit() else self.said)
+        elif word == "slots":
+            slots = self.last.slots if self.last is not None else {}
+            for name, value in slots.items():
+                print(f"  {name}: {value}")
+        else:
+            print(_HELP)
+
+    def _why(self, turn: int) -> None:
+        card = CardModel.of(self.agent.bot, self.log.read(_ID)[1], turn)
+        if card is None:
+            print(f"there is no turn {turn}", file=sys.stderr)
+            return
+        print(card_text(card))
+
+
+def card_text(card: CardModel) -> str:
+    """Return a decision card as text."""
+    lines = [f"turn {card.turn}: {card.user}"]
+    lines += [
+        f"  understood  {one.text}  p = {one.p:.2f}"
+        + (f", next {one.runner_up}" if one.runner_up else "")
+        for one in card.commands
+    ]
+    lines += [
+        f"  changed     {one.slot}: {one.before} -> {one.after} ({one.status}, {one.evidence})"
+        for one in card.changes
+    ]
+    lines += [f"  called      {one.text} = {one.outcome}  {one.source}" for one in card.calls]
+    lines += [f"  passages    {one.title}  score {one.score:.2f}" for one in card.passages]
+    lines.append(
+        f"  rule        {card.rule}" + (f" before {', '.join(card.lost)}" * bool(card.lost))
+    )
+    lines += [f"  act         {one.text}  {one.source}  {one.reason}".rstrip() for one in card.acts]
+    if card.wording:
+        lines.append(f"  wording     {card.wording}")
+    lines.append(f"  cost        {card.cost}")
+    lines.append(f"  reply       {card.reply}")
+    return "\n".join(lines)
+
+
+def _as_json(reply: Reply) -> dict[str, Any]:
+    return {
+        "text": reply.text,
+        "acts": [act.to_payload() for act in reply.acts],
+        "buttons": list(reply.buttons),
+        "slots": dict(reply.slots),
+        "task": reply.task,
+        "handoff": reply.handoff,
+        "closed": reply.is_closed,
+    }
