@@ -19,7 +19,7 @@ from dialog.task.agenda import (
     unmet_check,
 )
 from dialog.task.canonical import digest
-from dialog.task.commands import Set, ValueSource
+from dialog.task.commands import JSON, Set, ValueSource
 from dialog.task.frames import close_frame, next_queued, noted, remembered, start_task
 from dialog.task.grounding import emptied
 from dialog.task.moves import undo
@@ -159,7 +159,7 @@ def react(  # noqa: PLR0913  # a reaction, and where it stands
         task=frame.task,
         key=f"{key}:else" if reaction is not None and reaction.say is not None else "",
         text=message,
-        value=frame.result,
+        value=_values_then(frame),
         source=source,
     )
     if again:
@@ -175,6 +175,12 @@ def react(  # noqa: PLR0913  # a reaction, and where it stands
     if again:
         return state
     return close_frame(bot, state, frame, FrameStatus.FAILED)
+
+
+def _values_then(frame: TaskFrame) -> dict[str, JSON]:
+    """Return what a text about a failure may name: values as they were, though asked for again."""
+    values = {name: cell.value for name, cell in frame.slots.items() if cell.has_value}
+    return {**values, "result": frame.result}
 
 
 def _ended(bot: BotDefinition, state: DialogState, frame: TaskFrame) -> DialogState:
