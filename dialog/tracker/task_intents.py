@@ -58,7 +58,7 @@ class TaskIntents:
             worst, _ = self._overlap(words, self._not[task])
             if asked is not None:
                 best = max(best, float((self._rows[task] @ asked).max()))
-            score = best if best >= worst else best - worst
+            score = best if best > worst else best - worst
             found.append(ScoredTask(task=task, score=score, words=said))
         return sorted(found, key=lambda scored: -scored.score)
 
