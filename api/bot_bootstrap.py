@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy
-from dialog.tracker.rule import RuleTracker
 
 from api.bot_service import BotLog, BotService
 from api.settings import Settings
@@ -20,6 +19,7 @@ from dialog.task.redaction import Vault
 from dialog.task.sql_log import SQLTaskLog
 from dialog.task.tool_runner import ToolRunner
 from dialog.task.understanding import Tracker
+from dialog.tracker.rule import RuleTracker
 from tools.audit import AuditLog, AuditSink
 
 
