@@ -19,12 +19,12 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from api.access import Caller
+from api.bot_opening import opened_as
 from api.bot_schemas import BotConversationRequest, TurnModel
 from api.bot_service import PREFIX, BotService
 from api.chat_message import ChatMessage
 from api.chat_request import ChatCompletionRequest
 from api.error_table import RequestError
-from api.routes.bots import opened_as
 from api.streaming import DONE, EventStream, to_event
 from dialog.task.events import TaskEvent, UserUttered
 from dialog.task.messages import UserMessage

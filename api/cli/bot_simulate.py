@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -46,10 +47,11 @@ def simulate(  # noqa: PLR0913
     Exit code 1: a figure that the file expects was missed; 2: the bot cannot be used.
     """
     definition = read_bot(bot)
-    given = {"dialogues": dialogues, "trials": trials, "seed": seed}
-    changed = {name: value for name, value in given.items() if value is not None}
     written = definition.simulate or ({},)
-    specs = [replace(read_specification(entry), **changed) for entry in written]
+    specs = [
+        _with(read_specification(entry), dialogues=dialogues, trials=trials, seed=seed)
+        for entry in written
+    ]
     levels = ("act", "text") if level == "both" else (level,)
     reports: list[Report] = []
     with progress_bars(Console(stderr=True)) as bars:
@@ -61,8 +63,8 @@ def simulate(  # noqa: PLR0913
                 confusion=confusion,
             )
             for name in levels:
-                label = f"{definition.name}, {name} level"
-                reports.append(simulator.run(name, lambda i, n, label=label: bars(label, i, n)))
+                on_trial = partial(bars, f"{definition.name}, {name} level")
+                reports.append(simulator.run(name, on_trial))
                 if shrink and not as_json:
                     _print_shrunk(simulator, reports[-1])
     if as_json:
@@ -71,6 +73,18 @@ def simulate(  # noqa: PLR0913
         _print(definition, reports)
     if any(report.missed for report in reports):
         raise typer.Exit(1)
+
+
+def _with(
+    spec: SimulationSpec, *, dialogues: int | None, trials: int | None, seed: int | None
+) -> SimulationSpec:
+    """Return what the file asks for, as far as the command does not say otherwise."""
+    return replace(
+        spec,
+        dialogues=spec.dialogues if dialogues is None else dialogues,
+        trials=spec.trials if trials is None else trials,
+        seed=spec.seed if seed is None else seed,
+    )
 
 
 def _print(bot: BotDefinition, reports: Sequence[Report]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Final
 from uuid import uuid4
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.bot_card import CardModel
 from api.bot_files import write_files
+from api.bot_opening import opened_as
 from api.bot_schemas import (
     BotConversationRequest,
     BotList,
@@ -32,8 +32,7 @@ from api.bot_service import BotService
 from api.dependencies import AdminOnly, ApplicationDep, BotsDep, CallerDep
 from api.error_table import RequestError, caller_mistakes, to_request_error
 from api.streaming import DONE, PING, PING_S, EventStream, to_event
-from dialog.bot.definition import BotDefinition
-from dialog.task.events import BotUttered, Opened, OperatorActed, UserUttered
+from dialog.task.events import BotUttered, OperatorActed, UserUttered
 from dialog.task.messages import Reply, UserMessage
 
 router = APIRouter()
@@ -71,32 +70,6 @@ def open_bot_conversation(
     conversation_id, reply = bots.open(bot, owner=caller.owner, opened=partial(opened_as, body))
     greeting = None if reply is None else _shown(bots, caller.owner, reply)
     return OpenedModel(id=conversation_id, bot=bot, greeting=greeting)
-
-
-def opened_as(body: BotConversationRequest, bot: BotDefinition) -> Opened:
-    """Return the first event of a conversation.
-
-    Raises:
-        RequestError: a language that the bot does not speak, or no time.
-    """
-    locale = body.locale or bot.locales.default
-    if locale not in bot.locales.all:
-        raise RequestError(
-            400,
-            f"the bot speaks {', '.join(bot.locales.all)}, not {locale!r}",
-            param="locale",
-            code="invalid_value",
-        )
-    zone = bot.locales.timezone
-    with caller_mistakes("now"):
-        now = datetime.fromisoformat(body.now) if body.now else datetime.now(UTC)
-    return Opened(
-        locale=locale,
-        timezone=body.timezone or ("UTC" if zone == "user" else zone),
-        now=(now if now.tzinfo else now.replace(tzinfo=UTC)).isoformat(),
-        user=body.user or {},
-        channel="api",
-    )
 
 
 @router.post("/v1/conversations/{conversation_id}/messages", response_model=TurnModel)
