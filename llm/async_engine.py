@@ -9,9 +9,11 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future
 
-from llm.chat import Completion, LinkedEvent, Message, TextDelta
+from llm.block_manager import CacheDomain
+from llm.chat import Completion, LinkedEvent, Message, TextDelta, TextScores
 from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.engine import Engine
 from llm.engine_statistics import BACKGROUND, EngineState, EngineStatistics
@@ -27,6 +29,7 @@ _JOIN_S = 10.0
 
 
 _Arrival = tuple[PreparedRequest, Listener]
+_Job = Callable[[], None]
 
 
 class AsyncEngine:
@@ -37,7 +40,7 @@ class AsyncEngine:
         self._engine = engine
         self.name = engine.model.name
         self.context_size = engine.model.context_size
-        self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
+        self._arrivals: queue.SimpleQueue[_Arrival | _Job | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -149,6 +152,35 @@ class AsyncEngine:
         finally:
             gone.set()
 
+    def score(self, prefix: str, continuations: Sequence[str], *, tenant: str = "") -> TextScores:
+        """Return how probable some continuations are; see `TextScorer.score`."""
+        if self._closing.is_set():
+            raise EngineFailureError("the engine is closed")
+        encode = self._engine.model.tokenizer.encode
+        prefix_ids, others = encode(prefix), [encode(text) for text in continuations]
+        domain = CacheDomain(model=self._engine.model.compute.fingerprint, tenant=tenant)
+        done: Future[TextScores] = Future()
+
+        def job() -> None:
+            if self._closing.is_set():
+                done.set_exception(EngineFailureError("the engine was closed"))
+                return
+            try:
+                found = self._engine.scoring.score(prefix_ids, others, domain)
+            except Exception as error:  # noqa: BLE001  # carried over to whoever asked
+                done.set_exception(error)
+                return
+            done.set_result(
+                TextScores(
+                    log_probs=found.log_probs,
+                    computed_tokens=found.computed,
+                    cached_tokens=found.cached,
+                )
+            )
+
+        self._arrivals.put(job)
+        return done.result()
+
     def close(self) -> None:
         """End the thread; requests under way fail. Idempotent."""
         self._closing.set()
@@ -196,7 +228,9 @@ class AsyncEngine:
                 arrival = self._arrivals.get_nowait()
             except queue.Empty:
                 return
-            if arrival is not None:
+            if callable(arrival):
+                arrival()
+            elif arrival is not None:
                 arrival[1](closed)
 
     def _admit(self, *, wait: bool) -> None:
@@ -204,7 +238,10 @@ class AsyncEngine:
         try:
             arrival = self._arrivals.get(timeout=_IDLE_S) if wait else self._arrivals.get_nowait()
             while arrival is not None:
-                self._add(*arrival)
+                if callable(arrival):
+                    arrival()
+                else:
+                    self._add(*arrival)
                 arrival = self._arrivals.get_nowait()
         except queue.Empty:
             return

@@ -208,3 +208,38 @@ class ChatModel(Protocol):
             ConstraintError: what the spec asks for cannot be had.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextScores:
+    """Log-probabilities in nats of some continuations, in their order, and what they cost.
+
+    `computed_tokens` positions were computed, `cached_tokens` of the prefix had been before.
+    """
+
+    log_probs: tuple[float, ...]
+    computed_tokens: int
+    cached_tokens: int = 0
+
+
+class TextScorer(Protocol):
+    """A model that says how probable given texts are."""
+
+    @property
+    def name(self) -> str:
+        """What requests call the model."""
+        ...
+
+    def score(self, prefix: str, continuations: Sequence[str], *, tenant: str = "") -> TextScores:
+        """Return log P(continuation | prefix) of each, on forks of the one cached prefix.
+
+        The prefix is read as it stands, without a chat template; prefix and continuation are turned
+        into tokens apart, so a continuation that begins a word begins with its space.
+
+        Raises:
+            ValueError: the prefix or a continuation is empty.
+            ContextOverflowError: they do not fit the context.
+            EngineBusyError: the cache has no room for them now.
+            EngineFailureError: the engine was closed.
+        """
+        ...

@@ -42,6 +42,7 @@ from llm.sequence import Gang
 from llm.served_model import ServedModel, SpeltTokens
 from llm.step_plan import Chunk, Step
 from llm.step_rows import StepRows, compute
+from llm.text_scoring import TokenScoring
 from llm.watermark.marker import Marker
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,9 @@ class Engine:
             max_running=self.limits.max_running,
             max_waiting=self.limits.max_waiting,
             clock=clock,
+        )
+        self.scoring = TokenScoring(
+            self._runner, self._blocks, self.limits.max_rows, model.context_size
         )
         self._next_number = itertools.count().__next__
         self._facts = EngineFacts(
@@ -271,9 +275,8 @@ class Engine:
             logger.exception("a beam failed")
             self._fail(request, EngineFailureError(f"the beam failed: {error!r}"))
             return
-        for branch in left:
-            if branch not in beam.live:
-                self._disown(branch)
+        for branch in (branch for branch in left if branch not in beam.live):
+            self._disown(branch)
         now = self._clock()
         self.statistics.count_token(request, now)
         request.note_token(now)

@@ -1,5 +1,6 @@
 """Doubles of the chat port, free of torch, and the contract that every `ChatModel` keeps."""
 
+import hashlib
 import math
 import threading
 from collections.abc import Generator, Iterator, Sequence
@@ -14,6 +15,7 @@ from llm.chat import (
     FinishReason,
     Message,
     TextDelta,
+    TextScores,
     TokenLogProb,
     Usage,
 )
@@ -119,6 +121,53 @@ class ScriptedChatModel:
             decode_s=0.0,
             log_probs=tuple(tokens) if params.logprobs else (),
         )
+
+
+class LetterScorer:
+    """A `TextScorer` to which every byte of a text has a fixed probability, by a seeded hash.
+
+    As good as random weights: what it prefers has no reason, but is always the same. `prefixes` and
+    `asked` record what it was given; a "token" is a word, and a prefix is cached as far as the
+    longest one before that it begins with.
+    """
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.name = "letters"
+        self.prefixes: list[str] = []
+        self.asked: list[tuple[str, ...]] = []
+        self._seed = seed
+
+    def score(self, prefix: str, continuations: Sequence[str], *, tenant: str = "") -> TextScores:
+        """Return a sum over the letters of each continuation."""
+        del tenant
+        if not prefix or not all(continuations):
+            raise ValueError("a prefix and continuations need at least one token each to be scored")
+        words = prefix.split(" ")
+        cached = max((_common_words(words, old.split(" ")) for old in self.prefixes), default=0)
+        self.prefixes.append(prefix)
+        self.asked.append(tuple(continuations))
+        return TextScores(
+            log_probs=tuple(self._log_prob(prefix, text) for text in continuations),
+            computed_tokens=len(words) - cached + sum(len(t.split(" ")) for t in continuations),
+            cached_tokens=cached,
+        )
+
+    def _log_prob(self, prefix: str, text: str) -> float:
+        total = 0.0
+        for i in range(len(text)):
+            seen = f"{self._seed}|{prefix[-16:]}|{text[: i + 1]}".encode()
+            byte = hashlib.blake2b(seen, digest_size=1).digest()[0]
+            total += math.log((byte + 1) / 257)
+        return total
+
+
+def _common_words(a: Sequence[str], b: Sequence[str]) -> int:
+    same = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        same += 1
+    return same
 
 
 def _even_odds(piece: str, num_top: int) -> TokenLogProb:

@@ -27,6 +27,7 @@ class Lexicon:
     ) -> None:
         """Take values with what else they are called; `by_itself`, each by its own text too."""
         self.name = name
+        self.values = tuple(values)
         self._is_fuzzy = is_fuzzy
         self._exact: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
         self._letters: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)

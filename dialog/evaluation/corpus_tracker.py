@@ -1,4 +1,4 @@
-"""The recogniser tracker over the dialogues of a corpus.
+"""The trackers of bots over the dialogues of a corpus.
 
 Each turn becomes a `Situation` in which the slots of the turn's services are open, the system's
 acts (where the corpus has them) or its words say what was asked, and the same reader as for bots
@@ -8,6 +8,7 @@ gives commands; the state is their fold.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from dialog.evaluation.corpus import DONTCARE, Corpus, CorpusAct, CorpusDialogue, CorpusTurn
 from dialog.evaluation.hypothesis import Decision, TurnHypothesis
@@ -33,19 +34,34 @@ _MULTIWOZ_SLOTS = {
 State = dict[str, tuple[str, ...]]
 
 
-class RuleDialogues:
-    """Tracks the dialogues of a corpus by rules."""
+class Reader(Protocol):
+    """Reads a situation; the trackers of bots do."""
 
-    name = "recogniser"
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        ...
+
+    def understand(self, situation: Situation, intents: TaskIntents) -> Understanding:
+        """Return the commands and posteriors of one turn."""
+        ...
+
+
+class CorpusTracker:
+    """Tracks the dialogues of a corpus with the reader of a tracker of bots."""
 
     def __init__(
         self,
         corpus: Corpus,
         *,
+        reader: Reader | None = None,
         gazetteer: Gazetteer | None = None,
         vectors: SentenceVectors | None = None,
     ) -> None:
-        """Compile the corpus's ontology; a gazetteer adds names from dialogues not scored."""
+        """Compile the corpus's ontology; a gazetteer adds names from dialogues not scored.
+
+        Without a reader the recogniser's is taken.
+        """
         self._format = corpus.format
         names = gazetteer or Gazetteer()
         places = frozenset[str]().union(
@@ -57,7 +73,9 @@ class RuleDialogues:
             for name, service in corpus.services.items()
         }
         self._intents = {name: _intents(corpus, name, vectors) for name in corpus.services}
-        self._reader = RuleTracker(vectors)
+        self._rules = RuleTracker(vectors)
+        self._reader: Reader = reader or self._rules
+        self.name = self._reader.name
         self._no_tasks = TaskIntents(())
         self._states: dict[str, State] = {}
         self._active: dict[str, str] = {}
@@ -91,6 +109,7 @@ class RuleDialogues:
             intents={name: self._intent(name, turn) for name in services},
             requested={name: self._requested(situation, name) for name in services},
             decisions=tuple(decisions),
+            tokens_computed=read.tokens_computed,
         )
 
     def _services(self, turn: CorpusTurn) -> tuple[str, ...]:
@@ -169,7 +188,7 @@ class RuleDialogues:
                 self._states.get(command.task, {}).pop(command.slot, None)
         for view in views:
             if view.place not in changed:
-                changed[view.place] = _untouched(view)
+                changed[view.place] = _untouched(view, read)
         return list(changed.values())
 
     def _with_accepted(self, situation: Situation, commands: Sequence[Command]) -> list[Command]:
@@ -189,7 +208,7 @@ class RuleDialogues:
             self._active[service] = scored[0].task
         for act in turn.system_acts:
             if act.act == "OFFER_INTENT" and act.service == service and act.values:
-                agreed = self._reader.understand(
+                agreed = self._rules.understand(
                     Situation(text=turn.user, question=OpenQuestion(kind="intent")), self._no_tasks
                 )
                 if any(isinstance(command, Affirm) for command in agreed.commands):
@@ -284,13 +303,14 @@ def _last_question(system: str) -> tuple[Word, ...]:
     return words_of(asked[-1]) if asked else ()
 
 
-def _untouched(view: SlotView) -> Decision:
+def _untouched(view: SlotView, read: Understanding) -> Decision:
+    posterior = read.posteriors.get(f"{view.task}.{view.name}", ())
     told = ".told" if view.told is not None else ""
     return Decision(
         service=view.task,
         slot=view.name,
         value=None,
-        p=_UNTOUCHED,
+        p=next((min(1.0, part.p) for part in posterior if part.value is None), _UNTOUCHED),
         evidence=f"untouched{'.asked' * view.is_asked}{told}",
     )
 

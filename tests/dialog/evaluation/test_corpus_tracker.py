@@ -12,13 +12,13 @@ from dialog.evaluation.corpus import (
     ServiceSchema,
     SlotSchema,
 )
+from dialog.evaluation.corpus_tracker import CorpusTracker
 from dialog.evaluation.reading import read_corpus
-from dialog.evaluation.rule_dialogues import RuleDialogues
 from dialog.evaluation.tracking_metrics import exact_joint
 
 
 def _joint(corpus: Corpus, num_dialogues: int) -> float:
-    tracker = RuleDialogues(corpus)
+    tracker = CorpusTracker(corpus)
     hits = []
     for dialogue in corpus.dialogues[:num_dialogues]:
         tracker.begin(dialogue)
@@ -66,7 +66,7 @@ def test_a_dialogue_is_tracked_turn_by_turn() -> None:
         services={"restaurant": service},
         dialogues=(CorpusDialogue(id="1", services=("restaurant",), turns=turns),),
     )
-    tracker = RuleDialogues(corpus)
+    tracker = CorpusTracker(corpus)
     tracker.begin(corpus.dialogues[0])
     states = [dict(tracker.turn(turn).states["restaurant"]) for turn in turns]
     assert states == [

@@ -1,0 +1,128 @@
+"""The constrained tracker on a model without sense: nothing invented, all of it parses."""
+
+import math
+import random
+
+import pytest
+
+from dialog.bot.definition import BotDefinition
+from dialog.task.canonical import canonical_json
+from dialog.task.commands import Command, SlotEdit, Unclear, command_from_payload
+from dialog.task.state import DialogState
+from dialog.task.testing import agent_of, turn
+from dialog.task.understanding import Understanding
+from dialog.tracker.admissible import situation_of
+from dialog.tracker.constrained import ConstrainedTracker, Weights
+from dialog.tracker.options import MAX_OPTIONS, options_of
+from dialog.tracker.words import split
+from llm.testing import LetterScorer
+
+ALONE = Weights(prior=False)
+_WORDS = split(
+    "friday harbour two 3 italian no yes the second hotel adler from bern tomorrow at seven"
+    " ana lind cancel why cheaper any same centre window bag twelve 45 zürich"
+)
+
+
+class _Watched(ConstrainedTracker):
+    """Keeps what the state admitted and what was made of it."""
+
+    def __init__(self, scorer: LetterScorer, weights: Weights) -> None:
+        super().__init__(scorer, weights)
+        self.admitted: dict[tuple[str, str], set[str]] = {}
+        self.read_now: list[Understanding] = []
+
+    def read(self, bot: BotDefinition, state: DialogState, message: str) -> Understanding:
+        """Read, and remember the options of each slot."""
+        situation = situation_of(bot, state, message)
+        self.admitted = {
+            slot.place: {option.key for option in options_of(situation, slot)}
+            for slot in situation.slots
+        }
+        understanding = super().read(bot, state, message)
+        self.read_now.append(understanding)
+        for command in understanding.commands:
+            self._check(command)
+        return understanding
+
+    def _check(self, command: Command) -> None:
+        assert command_from_payload(command.to_payload()) == command
+        if isinstance(command, SlotEdit):
+            value = command.value[0] if isinstance(command.value, list) else command.value
+            keys = self.admitted[command.task, command.slot]
+            assert canonical_json(value) in keys or canonical_json(command.value) in keys
+
+
+@pytest.mark.parametrize("weights", [ALONE, Weights()])
+def test_random_weights_invent_no_value_and_every_command_applies(
+    travel: BotDefinition, weights: Weights
+) -> None:
+    """Random words on random scores; posteriors sum to 1. A handoff ends a dialogue."""
+    num_read = 0
+    for seed in range(12):
+        rng = random.Random(seed)
+        tracker = _Watched(LetterScorer(seed=seed), weights)
+        agent = agent_of(travel, tracker=tracker)
+        for _ in range(10):
+            turn(agent, text=" ".join(rng.choices(_WORDS, k=rng.randint(1, 7))))
+        num_read += len(tracker.read_now)
+        for understanding in tracker.read_now:
+            for posterior in understanding.posteriors.values():
+                assert math.fsum(part.p for part in posterior) == pytest.approx(1.0)
+    assert num_read > 40
+
+
+def test_options_are_bounded_and_told_apart_by_their_texts(travel: BotDefinition) -> None:
+    """However long the turn."""
+    state = DialogState(now="2025-03-03T09:00:00+00:00")
+    situation = situation_of(travel, state, "word " * 500)
+    origin = next(slot for slot in situation.slots if slot.name == "origin")
+    options = options_of(situation, origin)
+    assert len(options) <= MAX_OPTIONS
+    assert len({option.text.casefold() for option in options}) == len(options)
+
+
+def test_spellings_of_one_value_are_added(travel: BotDefinition) -> None:
+    """A span and a normaliser may say the same; they are one value of the posterior."""
+    tracker = ConstrainedTracker(LetterScorer(), ALONE)
+    situation = situation_of(travel, DialogState(now="2025-03-03T09:00:00+00:00"), "in the centre")
+    for posterior in tracker.posteriors(situation, situation.slots, "x"):
+        keys = [option.key for option, _ in posterior.options]
+        assert len(keys) == len(set(keys))
+
+
+def test_with_the_prior_a_plain_turn_is_read_as_by_the_recogniser(travel: BotDefinition) -> None:
+    """The model alone cannot overrule clear words at its default weight."""
+    agent_tracker = _Watched(LetterScorer(), Weights(weight=0.0))
+    agent = agent_of(travel, tracker=agent_tracker)
+    turn(agent, text="I need a room in the centre for 2 people")
+    commands = agent_tracker.read_now[0].commands
+    assert {c.slot: c.value for c in commands if isinstance(c, SlotEdit)} == {
+        "area": "centre",
+        "people": 2,
+    }
+
+
+def test_the_cost_of_a_turn_does_not_grow_with_the_dialogue(travel: BotDefinition) -> None:
+    """Forty equal turns: what is computed stays within ten percent from the second on."""
+    tracker = _Watched(LetterScorer(), Weights(weight=0.0))
+    agent = agent_of(travel, tracker=tracker)
+    turn(agent, text="I need a room in the centre for 2 people")
+    for i in range(40):
+        turn(agent, text=f"make it {2 + i % 2} people in the {('harbour', 'centre')[i % 2]}")
+    costs = [understanding.tokens_computed for understanding in tracker.read_now[2:]]
+    assert max(costs[-10:]) <= 1.1 * max(costs[:10])
+    assert min(costs[-10:]) >= 0.9 * min(costs[:10])
+
+
+def test_a_bad_weight_is_named() -> None:
+    """With its bound."""
+    with pytest.raises(ValueError, match=r"weight of the model must be >= 0, got -1"):
+        Weights(weight=-1)
+
+
+def test_without_any_reading_the_turn_is_unclear(travel: BotDefinition) -> None:
+    """Never an empty list."""
+    tracker = ConstrainedTracker(LetterScorer(), Weights(weight=0.0))
+    state = DialogState(now="2025-03-03T09:00:00+00:00")
+    assert tracker.read(travel, state, "qwertz").commands[0].head == Unclear.head
