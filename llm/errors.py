@@ -165,12 +165,13 @@ class HeadError(LLMError):
 
 
 class UnknownScorerError(HeadError, ValueError):
-    """No head offers a scorer of this name."""
+    """No head offers a scorer, or none is an adapter or n-gram model, of this name."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, known: Iterable[str], *, what: str = "scorer") -> None:
         self.name = name
-        there = ", ".join(sorted(known)) or "none"
-        super().__init__(f"there is no scorer {name!r}; there are: {there}")
+        there = ", ".join(sorted(known))
+        remedy = f"there are: {there}" if there else "`python -m api train` makes one"
+        super().__init__(f"there is no {what} {name!r}; {remedy}")
 
 
 class TrainingDataError(LLMError):

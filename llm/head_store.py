@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 PACKAGED = Path(__file__).parent / "heads"
 SCORER_KINDS = ("bilinear", "gru", "reward")
+_WHAT = {"ngram": "n-gram model"}  # kinds by other words
 Tensors = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
 
 _PROBED_ROWS = 64
@@ -151,7 +152,8 @@ class HeadStore:
         if name in self._damaged:
             raise self._damaged[name]
         if name not in self._files or self._files[name][0].kind != kind:
-            raise UnknownScorerError(name, (c.name for c in self.cards if c.kind == kind))
+            known = [card.name for card in self.cards if card.kind == kind]
+            raise UnknownScorerError(name, known, what=_WHAT.get(kind, kind))
         card, path = self._files[name]
         return card, self._tensors(card, path)
 

@@ -24,7 +24,7 @@ from llm.decoding.phases import (
     unsteered,
 )
 from llm.decoding.pipeline_row import PipelineRow
-from llm.decoding.steer import CANDIDATES, kl, log_sum, price, steer_best
+from llm.decoding.steer import CANDIDATES, kl, log_sum, price, steer, steer_best
 from llm.decoding.truncate import MARKED_GREEDY, truncate
 from llm.errors import ConstraintConflictError
 
@@ -49,9 +49,10 @@ def steered(
     composed = uncomposed(shaped)
     if not guidance.factors:
         return unsteered(composed)
-    best = rows.best(composed, CANDIDATES)  # of what the model itself says
-    result, changed = steer_best(composed, best, guidance.factors, forwards)
-    row.price = price(changed, best.logits, log_total=best.log_total)
+    found = rows.best(composed, CANDIDATES)  # of what the model itself says
+    own = found.logits
+    result, changed = steer_best(composed, found.token_ids, own, guidance.factors, forwards)
+    row.price = price(changed, own, log_total=found.log_total)
     return result
 
 
@@ -72,8 +73,7 @@ def _composed(
     composed = compose(shaped, row.guidance.composers, forwards)
     result = unsteered(composed)
     if row.guidance.factors:
-        best = rows.best(composed, CANDIDATES)
-        result, _ = steer_best(composed, best, row.guidance.factors, forwards)
+        result = steer(composed, row.guidance.factors, forwards)
     row.price = kl(result, model, rows)
     return result
 

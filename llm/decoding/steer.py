@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
 
-from llm.decoding.logit_rows import TWIN, Best, LogitRows
+from llm.decoding.logit_rows import TWIN, LogitRows, best
 from llm.decoding.phases import ComposedLogits, Factor, Forwards, ShapedLogits, SteeredLogits
 from llm.decoding.spec import Steer
 from llm.head_store import OfferedScorer
@@ -122,26 +122,31 @@ def steer(
     """
     if not factors:
         return SteeredLogits(logits)
-    changed, _ = steer_best(logits, TWIN.best(logits, k), factors, forwards)
+    token_ids = best(logits, k)
+    changed, _ = steer_best(logits, token_ids, logits[token_ids], factors, forwards)
     return changed
 
 
 def steer_best(
-    logits: ComposedLogits, best: Best, factors: Sequence[Factor], forwards: Forwards
-) -> tuple[SteeredLogits, Float32[np.ndarray, " k"]]:
-    """Do the same, given the best of the row; return it, and the changed logits of the best.
+    logits: ComposedLogits,
+    token_ids: Int64[np.ndarray, " k"],
+    own: Shaped[np.ndarray, " k"],
+    factors: Sequence[Factor],
+    forwards: Forwards,
+) -> tuple[SteeredLogits, Shaped[np.ndarray, " k"]]:
+    """Do the same, given the best of the row and their logits; return it, and their changed ones.
 
     Raises:
         ValueError: a factor gave no finite numbers.
     """
-    kept = best.logits.astype(np.float64)
+    kept = own.astype(np.float64)
     for factor in factors:
-        kept += factor.weigh(best.token_ids, forwards)
+        kept += factor.weigh(token_ids, forwards)
     if not np.isfinite(kept).all():
         raise ValueError("a factor gave a number that is not finite: its head is damaged")
     changed = kept.astype(logits.dtype)
     logits.fill(-np.inf)
-    logits[best.token_ids] = changed
+    logits[token_ids] = changed
     return SteeredLogits(logits), changed
 
 

@@ -71,8 +71,10 @@ def test_a_head_offers_a_scorer_and_its_opposite(folder: Path) -> None:
 def test_an_unknown_scorer_is_told_with_those_that_exist(folder: Path) -> None:
     with pytest.raises(UnknownScorerError, match=r"no scorer 'kind'; there are: polite, rude"):
         HeadStore([folder], rows()).scorer("kind")
-    with pytest.raises(ValueError, match="there are: none"):
+    with pytest.raises(ValueError, match=r"no scorer 'kind'; `python -m api train` makes one"):
         HeadStore([], rows()).scorer("kind")
+    with pytest.raises(ValueError, match="no n-gram model 'kind'"):
+        HeadStore([folder], rows()).head("kind", "ngram")
 
 
 def test_an_own_head_takes_the_place_of_a_shipped_one(folder: Path, tmp_path: Path) -> None:
