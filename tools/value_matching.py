@@ -17,6 +17,7 @@ _NUMBER = re.compile(
     r"(?<![\w.,])(?P<sign>[-+]?)(?P<digits>\d+(?:[.,' ]\d+)*)(?P<power>e[-+]?\d{1,3})?"
     r"(?P<unit>\s?%|k\b|m\b)?",
 )
+_IDENTIFIER = re.compile(r"(?=(?:[a-z]*\d){6})[a-z0-9]{8,40}")
 _PLAIN_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d{1,3})?")
 _GROUPED = re.compile(r"\d{1,3}(?:[,.' ]\d{3})+")
 _NUMBER_WORDS = [
@@ -99,14 +100,21 @@ class SaidValues:
             return self._says_text(value)
         return Decimal(str(value)) in self.numbers
 
+    def _says_in_groups(self, identifier: str) -> bool:
+        """Tell whether an account's or a card's number is said with spaces or hyphens in it."""
+        spaced = "[ -]?".join(identifier)
+        return re.search(rf"(?<![a-z0-9]){spaced}(?![a-z0-9])", self.text) is not None
+
     def _says_text(self, value: str) -> bool:
         wanted = normalised(value)
         if not wanted:
             return False
         if self._has(wanted):
             return True
-        if _PLAIN_NUMBER.fullmatch(wanted):
-            return Decimal(wanted) in self.numbers
+        if _PLAIN_NUMBER.fullmatch(wanted) and Decimal(wanted) in self.numbers:
+            return True
+        if _IDENTIFIER.fullmatch(wanted) and self._says_in_groups(wanted):
+            return True
         return self._says_moment(_moment(value.strip()))
 
     def _says_moment(self, moment: date | time | None) -> bool:

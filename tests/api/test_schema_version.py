@@ -20,10 +20,16 @@ from index import tables
 from index.database import open_database, reading, writing
 from index.errors import SchemaVersionError
 from index.store import CollectionStore
-from tools import audit
+from tools import agent_log, audit
 
 SCRIPTS = Path(schema_version.__file__).parent / "migrations"
-OWNERS = [tables.metadata, session.metadata, sql_log.metadata, audit.metadata]
+OWNERS = [
+    tables.metadata,
+    session.metadata,
+    sql_log.metadata,
+    audit.metadata,
+    agent_log.metadata,
+]
 
 
 @pytest.fixture
