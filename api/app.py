@@ -30,6 +30,7 @@ from api.routes import (
     health,
     models,
     stored_collections,
+    tools,
     uploads,
     watermark,
 )
@@ -47,6 +48,7 @@ ROUTERS: Final[list[APIRouter]] = [
     uploads.router,
     conversations.router,
     bots.router,
+    tools.router,
     engine.router,
     watermark.router,
 ]

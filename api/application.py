@@ -16,17 +16,18 @@ from api.readiness import Readiness
 from api.settings import Settings
 from api.timer_sweep import TimerSweep
 from api.watermark_finder import MarkFinder
-from dialog.reply import EvidenceFound, Reply, TurnRequest
+from dialog.reply import CallCard, EvidenceFound, Reply, TurnRequest
 from dialog.session import SessionStore
 from index.store import CollectionStore
 from llm.chat import ChatModel, TextDelta, ToolCallDelta
 from llm.engine_statistics import EngineState, EngineStatistics
 from rag.embedder import Embedder
 from rag.ingest import Ingestor
+from tools.runs import ToolRuns
 
 logger = logging.getLogger(__name__)
 
-TurnPart = EvidenceFound | TextDelta | ToolCallDelta | Reply
+TurnPart = EvidenceFound | TextDelta | ToolCallDelta | CallCard | Reply
 
 
 class Agent(Protocol):
@@ -58,7 +59,7 @@ class Application:
 
     `decoder_runs_as` says what computes the chat model and why that was chosen; it is for the
     terminal, since it may name files of this machine. `mark_finder` is None where there is no key,
-    `bots` where the program serves none.
+    `bots` where the program serves none, `runs` where there are no tools.
     """
 
     settings: Settings
@@ -76,6 +77,7 @@ class Application:
     mark_finder: MarkFinder | None = None
     bots: BotService | None = None
     timers: TimerSweep | None = None
+    runs: ToolRuns | None = None
     on_close: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:

@@ -16,15 +16,15 @@ from api.background import BackgroundIngest
 from api.bot_bootstrap import build_bots
 from api.foreground import Foreground
 from api.readiness import Readiness
-from api.schema_version import upgrade
 from api.settings import Settings, unworkable_settings
+from api.state_database import open_state_database
 from api.timer_sweep import TimerSweep
+from api.toolbox import build_registry, strategies_of
 from api.watermark_finder import MarkFinder
 from api.watermark_keys import open_ring
 from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy
 from dialog.agent import DialogAgent
 from dialog.session import SQLSessionStore
-from index.database import open_database
 from index.store import CollectionStore
 from llm.async_engine import AsyncEngine
 from llm.checkpoint import Decoder, load_decoder
@@ -44,6 +44,9 @@ from llm.watermark.scheme import Scheme
 from rag.ingest import Ingestor, Progress
 from rag.pipeline import RetrievalPipeline
 from rag.python_reference import LIBRARY_PREFIX, count, language_topics, library_docstrings
+from tools.agent_log import SQLRunStore
+from tools.audit import AuditLog
+from tools.runs import ToolRuns
 
 logger = logging.getLogger(__name__)
 
@@ -100,17 +103,16 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         models.path(settings.embedding_model), name=settings.embedding_model
     )
     report("loading the models", 2)
-    database = _open_database(settings)
+    database = open_state_database(settings)
     store = CollectionStore(database, threads=threads)
     sessions = SQLSessionStore(database)
     foreground = Foreground()
     ingestor = Ingestor(store, embedder)
-    agent = DialogAgent(
-        engine,
-        RetrievalPipeline(store.open, embedder, priors=PRIORS),
-        sessions,
-        max_tokens=settings.max_tokens,
-    )
+    retrieval = RetrievalPipeline(store.open, embedder, priors=PRIORS)
+    registry = build_registry(settings, lambda text, name: retrieval.find(text, name).passages)
+    audit, runs_store = AuditLog(database), SQLRunStore(database)
+    runs = ToolRuns(engine, registry, audit, runs_store, strategies_of) if len(registry) else None
+    agent = DialogAgent(engine, retrieval, sessions, max_tokens=settings.max_tokens, runs=runs)
     report("loading the models", 3)
     bots = build_bots(settings, database)
     timers = TimerSweep(bots.sweep)
@@ -131,8 +133,21 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         mark_finder=_mark_finder(settings, ring, core.model),
         bots=bots,
         timers=timers,
+        runs=runs,
         on_close=(engine.close, database.dispose),
     )
+
+
+def retrieval_alone(settings: Settings, database: sqlalchemy.Engine) -> RetrievalPipeline:
+    """Return what searches the collections, without a chat model.
+
+    Raises:
+        ModelStoreError: the embedding model is not on this machine.
+    """
+    weights = ModelStore(settings.home).path(settings.embedding_model)
+    embedder = load_text_encoder(weights, name=settings.embedding_model)
+    store = CollectionStore(database, threads=settings.threads or 1)
+    return RetrievalPipeline(store.open, embedder, priors=PRIORS)
 
 
 def build_engine(settings: Settings, weights: Path, ring: KeyRing | None = None) -> Engine:
@@ -200,15 +215,6 @@ def _engine_of(settings: Settings, decoder: Decoder, ring: KeyRing | None) -> En
         ),
         marker=_marker(settings, ring, decoder.model.config.vocab_size),
     )
-
-
-def _open_database(settings: Settings) -> sqlalchemy.Engine:
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = open_database(
-        settings.database_url or f"sqlite:///{settings.state / 'causerie.sqlite'}"
-    )
-    upgrade(database)
-    return database
 
 
 def index_language_topics(application: Application, on_progress: OnProgress | None = None) -> None:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from api.acting_model import card_to_wire
 from api.reply_model import ExtensionModel
 from api.token_logprobs import logprobs_of
-from dialog.reply import Alternative, Reply
+from dialog.reply import Alternative, CallCard, Reply
 from llm.chat import FinishReason, TextDelta, TokenLogProb, ToolCall, ToolCallDelta, Usage
 from rag.document import Passage
 
@@ -93,6 +94,10 @@ class AnswerWriter:
                 "function": {"name": delta.name, "arguments": delta.arguments},
             }
         return self._chunk({"tool_calls": [call]}, index=delta.choice)
+
+    def card_chunk(self, card: CallCard) -> Json:
+        """Return a chunk that tells how a call of the service's own tools stands."""
+        return {**self._chunk({}), "causerie": {"tool": card_to_wire(card)}}
 
     def finish_chunks(self, reply: Reply) -> Iterator[Json]:
         """Yield the chunks that end the choices; the last one says what the answer rests on."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
+from api.acting_model import ActingModel
 from api.chat_message import NO_AUDIO, ChatMessage, NoFunctions
 from api.decode_request import DecodeExtension, DryModel, MirostatModel, PredictionModel
 from api.error_table import RequestError, caller_mistakes
@@ -83,6 +84,7 @@ class Extension(DecodeExtension):
     whitespace: Annotated[int, Field(ge=0, le=MAX_WHITESPACE)] | None = None
     overflow: Literal["error", "roll"] | None = None
     timeout_s: float | None = None
+    tools: ActingModel | None = None
 
 
 class ChatCompletionRequest(RequestModel):
@@ -165,6 +167,7 @@ class ChatCompletionRequest(RequestModel):
                 evidence_form=None
                 if self.extension.grammar is None
                 else self.extension.grammar.evidence_form,
+                acting=None if self.extension.tools is None else self.extension.tools.to_acting(),
                 collection=self.extension.collection,
                 conversation_id=self.extension.conversation,
                 owner=owner,

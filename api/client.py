@@ -16,10 +16,11 @@ from urllib.parse import quote
 import h11
 import httpx
 
+from api.acting_model import acting_body, card_from_wire, decisions_body, report_from_wire
 from api.application import TurnPart
 from api.desk import CitedPassage
 from api.errors import ServerError
-from dialog.reply import Reply, Timings
+from dialog.reply import ActingRequest, Reply, Timings
 from llm.chat import TextDelta, Usage
 from rag.citations import Citation
 from rag.errors import ParseError
@@ -69,24 +70,42 @@ class RemoteDesk:
         return str(found["id"])
 
     def ask(
-        self, question: str, *, conversation_id: str, cancel: threading.Event
+        self,
+        question: str,
+        *,
+        conversation_id: str,
+        cancel: threading.Event,
+        acting: ActingRequest | None = None,
     ) -> Iterator[TurnPart]:
         """Yield the answer's text, then one `Reply`; ends early, without one, on `cancel`."""
+        if acting is not None and acting.run_id:
+            path = f"/v1/tool_runs/{quote(acting.run_id, safe='')}/decisions"
+            yield from self._turn(path, decisions_body(acting), cancel)
+            return
         if self._model is None:
             self._model = str(self._json("GET", "/v1/models")["data"][0]["id"])
-        body = {
+        body: dict[str, Any] = {
             "model": self._model,
             "messages": [{"role": "user", "content": question}],
             "stream": True,
             "stream_options": {"include_usage": True},
             "causerie": {"conversation": conversation_id},
         }
+        if acting is not None:
+            body["causerie"] = {"conversation": conversation_id, "tools": acting_body(acting)}
+        yield from self._turn("/v1/chat/completions", body, cancel)
+
+    def _turn(
+        self, path: str, body: Mapping[str, Any], cancel: threading.Event
+    ) -> Iterator[TurnPart]:
         text = ""
         finish: Mapping[str, Any] | None = None
-        for chunk in self._events("POST", "/v1/chat/completions", json=body):
+        for chunk in self._events("POST", path, json=body):
             if cancel.is_set():
                 return
-            if chunk["choices"]:
+            if (card := chunk.get("causerie", {}).get("tool")) is not None:
+                yield card_from_wire(card)
+            elif chunk["choices"]:
                 choice = chunk["choices"][0]
                 if piece := choice["delta"].get("content"):
                     text += piece
@@ -321,6 +340,7 @@ def _to_reply(text: str, finish: Mapping[str, Any], usage: Mapping[str, Any]) ->
         left_window=extension["left_window"],
         notes=tuple(extension["notes"]),
         conversation_id=extension["conversation"],
+        acting=report_from_wire(extension["tools"]) if "tools" in extension else None,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from api.access import own_caller
 from api.application import Application, TurnPart
-from dialog.reply import TurnRequest
+from dialog.reply import ActingRequest, TurnRequest
 from llm.chat import Message
 from llm.sampling_params import SamplingParams
 from rag.citations import Citation
@@ -36,9 +36,17 @@ class Desk(Protocol):
         ...
 
     def ask(
-        self, question: str, *, conversation_id: str, cancel: threading.Event
+        self,
+        question: str,
+        *,
+        conversation_id: str,
+        cancel: threading.Event,
+        acting: ActingRequest | None = None,
     ) -> Iterator[TurnPart]:
-        """Yield the answer's text, then one `Reply`."""
+        """Yield the answer's text, then one `Reply`; with `acting`, also cards of calls.
+
+        An `acting` that takes a run up needs no question.
+        """
         ...
 
     def passage(self, citation: Citation, *, context: int) -> CitedPassage:
@@ -75,12 +83,19 @@ class LocalDesk:
         return sessions.create(owner=self._caller.owner, collection=collection).id
 
     def ask(
-        self, question: str, *, conversation_id: str, cancel: threading.Event
+        self,
+        question: str,
+        *,
+        conversation_id: str,
+        cancel: threading.Event,
+        acting: ActingRequest | None = None,
     ) -> Iterator[TurnPart]:
-        """Yield the answer's text, then one `Reply`."""
+        """Yield the answer's text, then one `Reply`; with `acting`, also cards of calls."""
+        said = acting.words if acting is not None and acting.run_id else question
         request = TurnRequest(
-            messages=(Message(role="user", content=question),),
+            messages=(Message(role="user", content=said),),
             params=SamplingParams(max_tokens=self._application.settings.max_tokens),
+            acting=acting,
             conversation_id=conversation_id,
             owner=self._caller.sees,
         )

@@ -20,6 +20,7 @@ from dialog.errors import (
     CommandError,
     ConcurrentTurnError,
     ConversationBusyError,
+    ToolsMissingError,
     UnknownBotError,
     UnknownConversationError,
 )
@@ -51,6 +52,13 @@ from llm.errors import (
     UnsupportedSchemaError,
 )
 from rag.errors import EmptyCollectionError, ParseError
+from tools.errors import (
+    AuditError,
+    RunConflictError,
+    UnknownRunError,
+    UnknownStrategyError,
+    UnknownToolError,
+)
 
 MAX_SHOWN_CHARS: Final = 80
 
@@ -126,6 +134,10 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     BotFileErrors: Row(status=400, code="invalid_bot", param="name"),
     CommandError: Row(status=400, code="unknown_button", param="button"),
     EmptyCollectionError: Row(status=400, code="empty_collection"),
+    ToolsMissingError: Row(status=400, code="no_tools", param="causerie.tools"),
+    UnknownToolError: Row(status=400, code="unknown_tool", param="causerie.tools"),
+    UnknownStrategyError: Row(status=400, code="unknown_strategy", param="causerie.tools.strategy"),
+    UnknownRunError: Row(status=404, code="run_not_found"),
     UnknownModelError: Row(status=404, code="model_not_found", param="model"),
     UnknownBotError: Row(status=404, code="bot_not_found", param="model"),
     UnknownCollectionError: Row(status=404, code="collection_not_found", param="collection"),
@@ -140,6 +152,8 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     ),
     BotVersionError: Row(status=409, code="bot_version_gone", type="conflict", headers=_FINAL),
     ConcurrentTurnError: Row(status=409, code="concurrent_turn", type="conflict", headers=_FINAL),
+    RunConflictError: Row(status=409, code="run_conflict", type="conflict", headers=_FINAL),
+    AuditError: Row(status=503, code="database_busy", type="server_error", headers=_SOON),
     EngineFailureError: Row(status=500, code="engine_failure", type="server_error"),
     ConversationBusyError: Row(
         status=503, code="conversation_busy", type="server_error", headers=_SOON

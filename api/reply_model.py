@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
+from api.acting_model import report_to_wire
 from dialog.reply import Alternative, Reply, Timings
 from llm.chat import FinishReason, MarkReport, Usage
 from rag.citations import Citation
@@ -102,7 +103,7 @@ class MarkModel(BaseModel):
 
 
 _WHERE_THEY_APPLY = frozenset(
-    {"mark", "steer_kl", "drafted_tokens", "accepted_tokens", "score", "alternatives"}
+    {"mark", "steer_kl", "drafted_tokens", "accepted_tokens", "score", "alternatives", "tools"}
 )
 
 
@@ -110,7 +111,8 @@ class ExtensionModel(BaseModel):
     """What an answer says beyond the OpenAI API; `finish_reason` is the reply's own word for it.
 
     `mark` is there where it is watermarked, `steer_kl` where something steered, the counts where
-    tokens were drafted, `score` and `alternatives` after a search.
+    tokens were drafted, `score` and `alternatives` after a search, `tools` where the service's own
+    tools were used.
     """
 
     citations: list[CitationModel]
@@ -128,6 +130,7 @@ class ExtensionModel(BaseModel):
     accepted_tokens: int | None
     score: float | None
     alternatives: list[AlternativeModel] | None
+    tools: dict[str, Any] | None
 
     @classmethod
     def from_reply(cls, reply: Reply, *, has_citations: bool) -> Self:
@@ -151,6 +154,7 @@ class ExtensionModel(BaseModel):
             alternatives=[AlternativeModel.from_alternative(a) for a in reply.alternatives]
             if reply.score is not None
             else None,
+            tools=None if reply.acting is None else report_to_wire(reply.acting),
         )
 
     def to_wire(self) -> dict[str, Any]:

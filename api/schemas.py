@@ -329,6 +329,7 @@ class ConversationMessage(BaseModel):
     timings: TimingsModel | None = None
     abstained: bool = False
     notes: list[str] = []
+    run: str | None = None
 
 
 class ConversationWithMessages(ConversationModel):
@@ -358,6 +359,7 @@ def messages_of(log: Sequence[StoredEvent]) -> list[ConversationMessage]:
                         timings=TimingsModel.from_timings(said.timings, said.usage),
                         abstained=said.abstained,
                         notes=list(said.notes),
+                        run=said.run_id or None,
                     )
                 )
             case _:

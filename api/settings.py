@@ -44,9 +44,22 @@ def _absolute(value: Path) -> Path:
     return value.expanduser().absolute()
 
 
+def _named_file(value: object) -> object:
+    """Read `hotels=~/hotels.csv` as a name and a path."""
+    if isinstance(value, str):
+        name, sign, path = value.partition("=")
+        if not (sign and name.strip() and path.strip()):
+            raise ValueError("a table is written NAME=PATH, as in hotels=/data/hotels.csv")
+        return name.strip(), _absolute(Path(path.strip()))
+    return value
+
+
+NamedFile = Annotated[tuple[str, Path], BeforeValidator(_named_file)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 ApiKey = Annotated[SecretStr, AfterValidator(_strong_enough)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+ToolName = Literal["calculator", "clock", "units", "programs", "search"]
+TOOL_NAMES: tuple[ToolName, ...] = ("calculator", "clock", "units", "programs", "search")
 SchemeName = Literal["gumbel", "synthid", "sbw", "kgw", "kgw-hard", "unigram"]
 Lowercase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
 
@@ -103,6 +116,11 @@ class Settings(BaseSettings):
     )
     index_library: bool = True
     bots: Folder | None = None
+    tools: Annotated[tuple[ToolName, ...], NoDecode, BeforeValidator(_split)] = TOOL_NAMES
+    tool_tables: Annotated[tuple[NamedFile, ...], NoDecode, BeforeValidator(_split)] = ()
+    tool_hosts: CommaSeparated = ()
+    tool_files: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
+    timezone: str = Field(default="UTC", min_length=1)
     log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], Lowercase] = (
         "info"
     )

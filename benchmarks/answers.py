@@ -18,7 +18,7 @@ from typing import Protocol
 from benchmarks.questions import Judgement, Question, judge, read_questions
 from benchmarks.report import REPOSITORY, Figure, share, write
 from benchmarks.service import open_agent
-from dialog.reply import EvidenceFound, Reply, TurnRequest
+from dialog.reply import CallCard, EvidenceFound, Reply, TurnRequest
 from llm.chat import Message, TextDelta, ToolCallDelta
 from llm.sampling_params import SamplingParams
 
@@ -37,7 +37,7 @@ class Agent(Protocol):
 
     def stream(
         self, request: TurnRequest
-    ) -> Iterator[EvidenceFound | TextDelta | ToolCallDelta | Reply]: ...
+    ) -> Iterator[EvidenceFound | TextDelta | ToolCallDelta | CallCard | Reply]: ...
 
 
 def ask(agent: Agent, question: Question, collection: str, *, seed: int) -> Judgement:

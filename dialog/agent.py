@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from dialog.acting_answer import act, own_words
+from dialog.chat_turns import asked, last_of, turns_of
 from dialog.controlled_answer import (
     NO_EVIDENCE_NOTE,
     check_has_evidence,
@@ -19,10 +21,11 @@ from dialog.controlled_answer import (
     is_controlled,
     relayed,
 )
+from dialog.errors import ToolsMissingError
 from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
 from dialog.grounded_answer import OWN_WORDS_TOKENS, abstention, speak_quotes
 from dialog.notes import notes_on
-from dialog.reply import EvidenceFound, Reply, Timings, TurnRequest
+from dialog.reply import ActingReport, CallCard, EvidenceFound, Reply, Timings, TurnRequest
 from dialog.session import SessionStore
 from dialog.spoken import Spoken
 from dialog.state import DialogState, Turn, replay
@@ -34,8 +37,9 @@ from llm.tool_prompt import with_tools
 from rag.pipeline import Evidence, RetrievalPipeline
 from rag.prompt import EVIDENCE_TOKENS, INSTRUCTION, pack
 from rag.query import standalone_query
+from tools.runs import ToolRuns
 
-TurnPart = EvidenceFound | TextDelta | ToolCallDelta | Reply
+TurnPart = EvidenceFound | TextDelta | ToolCallDelta | CallCard | Reply
 
 _EVIDENCE_HEADINGS = 16  # tokens of "Evidence:" and "Question:" around what is packed
 _GROUNDED = Message(role="system", content=INSTRUCTION)
@@ -61,8 +65,10 @@ class DialogAgent:
         sessions: SessionStore,
         *,
         max_tokens: int = 256,
+        runs: ToolRuns | None = None,
     ) -> None:
         self._model = model
+        self._runs = runs
         self._retrieval = retrieval
         self._sessions = sessions
         self._max_tokens = max_tokens
@@ -95,7 +101,9 @@ class DialogAgent:
         turn = self._queue.turn(request.conversation_id, cancel, timeout_s=request.params.timeout_s)
         with turn:
             history = self._history(request)
-            if history.collection is None:
+            if request.acting is not None:
+                yield from self._acting(request, history, spoken, cancel)
+            elif history.collection is None:
                 yield from self._plain(request, history, spoken, cancel)
             else:
                 yield from self._grounded(request, history, history.collection, spoken, cancel)
@@ -103,7 +111,7 @@ class DialogAgent:
     def _history(self, request: TurnRequest) -> _History:
         *before, _ = with_tools(request.messages, request.tools)
         if request.conversation_id is None:
-            system, turns = _turns_of(before)
+            system, turns = turns_of(before)
             return _History(system=system, turns=turns, collection=request.collection)
         log = self._sessions.events(request.conversation_id, request.owner)
         state: DialogState = replay(stored.event for stored in log)
@@ -118,11 +126,31 @@ class DialogAgent:
         self, request: TurnRequest, history: _History, spoken: Spoken, cancel: threading.Event
     ) -> Iterator[TurnPart]:
         check_has_evidence(request)
-        message = _last_of(request)
+        message = last_of(request)
         max_tokens = request.params.max_tokens or self._max_tokens
         window = self._fit(request, history.system, history.turns, message, max_tokens)
         yield from self._draw(request, request.spec, window, None, spoken, cancel)
         yield self._finish(request, history, spoken, window, message.content, evidence=None)
+
+    def _acting(
+        self, request: TurnRequest, history: _History, spoken: Spoken, cancel: threading.Event
+    ) -> Iterator[TurnPart]:
+        if self._runs is None:
+            raise ToolsMissingError
+        message = last_of(request)
+        max_tokens = request.params.max_tokens or self._max_tokens
+        turns = own_words(history.turns)
+        window = self._fit(request, history.system, turns, message, max_tokens)
+        report: ActingReport | None = None
+        for part in act(self._runs, request, window.messages, spoken, cancel):
+            if isinstance(part, ActingReport):
+                report = part
+            else:
+                yield part
+        reply = self._finish(
+            request, history, spoken, window, message.content, evidence=None, acting=report
+        )
+        yield reply
 
     def _draw(
         self,
@@ -157,14 +185,14 @@ class DialogAgent:
         spoken: Spoken,
         cancel: threading.Event,
     ) -> Iterator[TurnPart]:
-        message = _last_of(request)
+        message = last_of(request)
         question = message.content
         system = (_GROUNDED, *history.system)
         reserve = OWN_WORDS_TOKENS
         if is_controlled(request):
             reserve = request.params.max_tokens or self._max_tokens
         room = self._room_beside(request, system, message, reserve)
-        query = standalone_query(_asked(request), [turn.question for turn in history.turns])
+        query = standalone_query(asked(request), [turn.question for turn in history.turns])
         began = spoken.elapsed_s()
         evidence = self._retrieval.find(query, collection)
         spoken.retrieval_s = spoken.elapsed_s() - began
@@ -235,6 +263,7 @@ class DialogAgent:
         window: Window,
         prompt_text: str,
         evidence: Evidence | None,
+        acting: ActingReport | None = None,
     ) -> Reply:
         completion = spoken.completion
         cited = evidence.citations if evidence is not None else ()
@@ -271,7 +300,10 @@ class DialogAgent:
                 timeout_s=request.params.timeout_s,
             ),
             conversation_id=request.conversation_id,
+            acting=acting,
         )
+        if acting is not None and acting.note:
+            reply = replace(reply, notes=(*reply.notes, acting.note))
         if completion is not None:
             is_drawn = evidence is None or is_controlled(request)
             reply = _with_account(reply, completion, spoken, is_drawn=is_drawn)
@@ -314,19 +346,9 @@ class DialogAgent:
                 abstained=reply.abstained,
                 dropped_turns=reply.dropped_turns,
                 notes=reply.notes,
+                run_id="" if reply.acting is None else reply.acting.run_id,
             ),
         )
-
-
-def _last_of(request: TurnRequest) -> Message:
-    """Return the message to answer as the model's template takes it."""
-    return with_tools(request.messages, None)[-1]
-
-
-def _asked(request: TurnRequest) -> str:
-    """Return what the user asked, also where what a tool gave back came after it."""
-    said = [message.content for message in request.messages if message.role == "user"]
-    return said[-1] if said else request.messages[-1].content
 
 
 def _can_do_without(request: TurnRequest) -> bool:
@@ -351,20 +373,4 @@ def _with_account(reply: Reply, completion: Completion, spoken: Spoken, *, is_dr
         mark=completion.mark,
         score=completion.score,
         alternatives=spoken.alternatives,
-    )
-
-
-def _turns_of(messages: Sequence[Message]) -> tuple[tuple[Message, ...], tuple[Turn, ...]]:
-    """Split a chat that a caller sent: what precedes the first user message, then its turns."""
-    system: list[Message] = []
-    turns: list[list[Message]] = []
-    for message in messages:
-        if message.role == "user":
-            turns.append([message])
-        elif turns:
-            turns[-1].append(message)
-        else:
-            system.append(message)
-    return tuple(system), tuple(
-        Turn(question=turn[0].content, messages=tuple(turn)) for turn in turns
     )

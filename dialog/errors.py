@@ -12,6 +12,7 @@ DialogError
 ├── BotVersionError            a conversation's version of its bot is not loaded any more
 ├── UnreadableEventError       a stored event of a kind or shape this program does not know
 ├── CommandError               no command has this head, or these arguments
+├── ToolsMissingError          a turn that is to act, where there are no tools
 ├── StoryError                 a test of a bot file that cannot be run as it is written
 └── ReplayError                a log that cannot be replayed, or that a replay does not reproduce
 """
@@ -59,6 +60,13 @@ class CorpusError(DialogError):
 
 class CommandError(DialogError):
     """A command that cannot be read: an unknown head, or arguments it does not take."""
+
+
+class ToolsMissingError(DialogError):
+    """A turn asks for tools and this service has none."""
+
+    def __init__(self) -> None:
+        super().__init__("this service has no tools; leave causerie.tools out")
 
 
 class StoryError(DialogError):

@@ -87,7 +87,7 @@ class SystemUttered:
     """The reply that was given, with everything needed to show it again.
 
     `prompt_text` is the reply as later prompts repeat it (the tokens already in the cache), which
-    may differ from `text`, the words shown.
+    may differ from `text`, the words shown. `run_id` is that of the run that made it, if one did.
     """
 
     kind: ClassVar[str] = "system_uttered.v1"
@@ -102,6 +102,7 @@ class SystemUttered:
     dropped_turns: int = 0
     notes: tuple[str, ...] = field(default=())
     prompt_text: str = ""
+    run_id: str = ""
 
     def to_payload(self) -> Payload:
         """Return the event as JSON values."""
@@ -121,6 +122,7 @@ class SystemUttered:
             dropped_turns=payload["dropped_turns"],
             notes=tuple(payload["notes"]),
             prompt_text=payload["prompt_text"],
+            run_id=payload.get("run_id", ""),  # not there before there were tools
         )
 
 

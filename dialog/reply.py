@@ -1,10 +1,11 @@
 """What goes into a turn and what comes out of it.
 
 A turn is asked for with a `TurnRequest`; `DialogAgent.stream` answers it with `EvidenceFound` (when
-there was a search), then `TextDelta`s, then one `Reply`, which ends the turn.
+there was a search), then `TextDelta`s and `CallCard`s, then one `Reply`, which ends the turn.
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from llm.chat import FinishReason, MarkReport, Message, TokenLogProb, ToolCall, Usage
@@ -13,8 +14,68 @@ from llm.sampling_params import SamplingParams
 from llm.tool_prompt import ToolUse
 from rag.citations import Citation
 from rag.document import Passage
+from tools.runs import Decision, RunRequest
 
 EvidenceForm = Literal["quote", "cite"]
+CardStatus = Literal["running", "waiting", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActingRequest:
+    """A turn that may use the service's own tools: how its run goes, or which one is taken up.
+
+    With a `run_id` the turn takes that run up, after the user's `decisions` on the calls that wait.
+    `today` is what "tomorrow" in the user's words is counted from.
+    """
+
+    run: RunRequest = field(default_factory=RunRequest)
+    run_id: str = ""
+    decisions: tuple[Decision, ...] = ()
+    today: date | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.run_id) != bool(self.decisions):
+            raise ValueError("a run is taken up by decisions on its calls, and nothing else is")
+
+    @property
+    def words(self) -> str:
+        """The decisions as the conversation remembers them."""
+        agreed = sum(one.is_agreed for one in self.decisions)
+        denied = len(self.decisions) - agreed
+        words = []
+        if agreed:
+            words.append("I agree." if agreed == 1 else f"I agree to {agreed} calls.")
+        if denied:
+            words.append("I do not agree." if denied == 1 else f"I do not agree to {denied} calls.")
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCard:
+    """What can be shown of a call: it runs, waits for the user, is done or has failed.
+
+    `reasons` say why it waits; `result` is data, whatever it says.
+    """
+
+    run_id: str
+    call_id: str
+    name: str
+    arguments: str
+    status: CardStatus
+    kind: str = ""
+    result: str = ""
+    seconds: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActingReport:
+    """How the run of a turn stands: ended for a `reason`, or "waiting" for the user."""
+
+    run_id: str
+    reason: str
+    note: str = ""
+    waiting: tuple[CallCard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +91,8 @@ class TurnRequest:
 
     `tools` are functions that the answer may call; the last message may then also be what one gave
     back. With `evidence_form` the answer is verbatim quotes with their citations ("quote") or
-    citations alone ("cite"), whatever the model would rather say.
+    citations alone ("cite"), whatever the model would rather say. With `acting` the answer comes
+    from a run of the tool agent, which calls the service's own tools.
     """
 
     messages: tuple[Message, ...]
@@ -38,6 +100,7 @@ class TurnRequest:
     spec: DecodeSpec = PLAIN
     tools: ToolUse | None = None
     evidence_form: EvidenceForm | None = None
+    acting: ActingRequest | None = None
     collection: str | None = None
     conversation_id: str | None = None
     owner: str = ""
@@ -53,6 +116,21 @@ class TurnRequest:
             raise ValueError(
                 f"a stored conversation keeps its own history: send 1 user message, not"
                 f" {len(self.messages)} messages"
+            )
+        self._check_acting()
+
+    def _check_acting(self) -> None:
+        if self.acting is None:
+            return
+        spec = self.spec
+        if self.tools is not None or self.evidence_form is not None or spec.grammar is not None:
+            raise ValueError(
+                "a turn that acts forms its answer itself; leave tools, response_format and"
+                " grammar out, or causerie.tools"
+            )
+        if spec.num_choices > 1 or spec.search.method != "sample" or spec.context_faithfulness > 0:
+            raise ValueError(
+                "a turn that acts gives one answer; leave n, search and context_faithfulness out"
             )
 
 
@@ -115,3 +193,4 @@ class Reply:
     accepted_tokens: int = 0
     score: float | None = None
     alternatives: tuple[Alternative, ...] = ()
+    acting: ActingReport | None = None

@@ -27,6 +27,7 @@ BUSY_TIMEOUT_S = 30.0
 
 _RETRY_S = 0.02
 _READ_ONLY = "causerie_read_only"
+_NOT_DURABLE = "causerie_not_durable"
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # what was acknowledged survives a power cut
@@ -104,13 +105,17 @@ def reading(database: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(database: Engine) -> Iterator[Connection]:
+def writing(database: Engine, *, is_durable: bool = True) -> Iterator[Connection]:
     """Give a connection that holds the write lock; commits at the end, rolls back on an exception.
+
+    What is not durable survives the end of the program but not a power cut, and costs no wait for
+    the disk: for notes on things that can be done again.
 
     Raises:
         DatabaseBusyError: another process did not let go of the lock in `BUSY_TIMEOUT_S`.
     """
     with database.connect() as connection:
+        connection.execution_options(**{_NOT_DURABLE: not is_durable})
         try:
             transaction = connection.begin()
         except OperationalError as error:
@@ -142,6 +147,9 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    read_only = bool(connection.get_execution_options().get(_READ_ONLY, False))
+    options = connection.get_execution_options()
+    read_only = bool(options.get(_READ_ONLY, False))
     connection.exec_driver_sql(f"PRAGMA query_only = {int(read_only)}")
+    level = "NORMAL" if options.get(_NOT_DURABLE, False) else "FULL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

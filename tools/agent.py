@@ -34,7 +34,7 @@ from tools.agent_events import (
 from tools.agent_state import AgentState, replay
 from tools.base import Effect
 from tools.call_context import Caller
-from tools.errors import RunConflictError
+from tools.errors import RunConflictError, UnknownStrategyError
 from tools.executor import ToolExecutor
 from tools.mandate import Confirmations, Mandate
 from tools.provenance import Origin, Provenance, Source, sources_of
@@ -102,11 +102,13 @@ class ToolAgent:
         With `must_call` the first step is a call, where the strategy has such a choice.
 
         Raises:
-            ValueError: there is no such strategy.
+            UnknownStrategyError: there is no such strategy.
         """
         name = strategy or self.strategies[0]
         if name not in self._strategies:
-            raise ValueError(f"there is no strategy {name!r}; there are {list(self._strategies)}")
+            raise UnknownStrategyError(
+                f"there is no strategy {name!r}; there are {list(self._strategies)}"
+            )
         registry = self._executor.registry
         return RunOpened(
             strategy=name,

@@ -68,7 +68,10 @@ class RunStore(Protocol):
     """Where the events of runs are kept."""
 
     def create(self, owner: str, conversation: str, *events: AgentEvent) -> str:
-        """Store a new run with its first events; return its id, which cannot be guessed."""
+        """Store a new run with its first events; return its id, which cannot be guessed.
+
+        These are kept like what `append` writes that is not durable.
+        """
         ...
 
     def run(self, run_id: str, owner: str | None) -> LoggedRun:
@@ -79,8 +82,12 @@ class RunStore(Protocol):
         """
         ...
 
-    def append(self, run_id: str, expected_seq: int, *events: AgentEvent) -> int:
+    def append(
+        self, run_id: str, expected_seq: int, *events: AgentEvent, is_durable: bool = True
+    ) -> int:
         """Write events behind number `expected_seq - 1`; return the next number.
+
+        What is not durable survives the end of the program, but not a power cut.
 
         Raises:
             RunConflictError: the log does not end there, or the run is gone.
@@ -107,7 +114,7 @@ class SQLRunStore:
         """Store a new run with its first events; return its id, which cannot be guessed."""
         run_id = new_run_id()
         now = datetime.now(UTC)
-        with writing(self._database) as connection:
+        with writing(self._database, is_durable=False) as connection:
             connection.execute(
                 insert(agent_runs).values(
                     id=run_id, owner=owner, conversation=conversation, created_at=now
@@ -137,10 +144,12 @@ class SQLRunStore:
             events=tuple(event_from_payload(row.kind, row.payload) for row in rows),
         )
 
-    def append(self, run_id: str, expected_seq: int, *events: AgentEvent) -> int:
+    def append(
+        self, run_id: str, expected_seq: int, *events: AgentEvent, is_durable: bool = True
+    ) -> int:
         """Write events behind number `expected_seq - 1`; return the next number."""
         try:
-            with writing(self._database) as connection:
+            with writing(self._database, is_durable=is_durable) as connection:
                 length = connection.scalar(
                     select(func.count()).where(agent_events.c.run_id == run_id)
                 )

@@ -191,7 +191,8 @@ class AuditLog:
             kept = result if entry.idempotency_key else replace(result, content="")
             values |= _end(kept)
             values["started_at"] = values["finished_at"] - timedelta(seconds=result.seconds)
-        with _Guard(), writing(self._database) as connection:
+        # A deed that is about to be done must be on the disk; what only read can be read again.
+        with _Guard(), writing(self._database, is_durable=result is None) as connection:
             found = connection.execute(insert(tool_calls).values(**values))
         key = found.inserted_primary_key
         return int(key[0]) if key else 0

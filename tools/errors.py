@@ -4,6 +4,7 @@ ToolError
 ├── ToolDeclarationError     a function that cannot be a tool as it is declared: ours to mend
 │   └── DuplicateToolError       two tools of one name
 ├── UnknownToolError         no tool has this name; the message holds the nearest one
+├── UnknownStrategyError     the agent has no such strategy; a ValueError too
 ├── AuditError               a call could not be written down, so it is not made
 ├── AgentRunError            a run of the tool agent that cannot be taken up
 │   ├── UnknownRunError          nobody of this name has such a run
@@ -45,6 +46,10 @@ class UnknownToolError(ToolError):
         nearest = get_close_matches(name[:80], known, n=1, cutoff=0.6)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {known}"
         super().__init__(f"no tool is called {shown!r}; {hint}")
+
+
+class UnknownStrategyError(ToolError, ValueError):
+    """The tool agent has no strategy of this name."""
 
 
 class AuditError(ToolError):

@@ -5,10 +5,12 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from api.application import Application, TurnPart
@@ -18,11 +20,13 @@ from api.cli.sentences import SENTENCES, error_line
 from api.desk import Desk
 from api.reply_model import ExtensionModel
 from api.settings import Settings, load_settings
-from dialog.reply import Reply
+from dialog.reply import ActingRequest, CallCard, Reply
 from llm.chat import TextDelta
 from rag.citations import Citation
+from tools.runs import Decision, RunRequest
 
 CONTEXT_BYTES: Final = 400
+MAX_RESULT_CHARS: Final = 200
 
 _HELP: Final = """\
 /source N   show the passage that [N] cites
@@ -31,7 +35,7 @@ _HELP: Final = """\
 Ctrl-C      stop the answer"""
 
 
-def chat(
+def chat(  # noqa: PLR0913  # the options of a command, all of them by name
     collection: Annotated[
         str | None,
         typer.Option(
@@ -57,6 +61,17 @@ def chat(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the answer to --question as JSON.")
     ] = False,
+    tools: Annotated[
+        bool, typer.Option("--tools", help="Let answers use the service's own tools.")
+    ] = False,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --tools: native, react, plan, self_ask or program.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Ask questions; answers stream, with their sources beneath."""
     if new and conversation is not None:
@@ -69,13 +84,16 @@ def chat(
         raise typer.BadParameter("--json needs --question")
     if question is not None and not question.strip():
         raise typer.BadParameter("the question is empty", param_hint="--question")
+    if strategy is not None and not tools:
+        raise typer.BadParameter("--strategy needs --tools")
+    acting = ActingRequest(run=RunRequest(strategy=strategy or "")) if tools else None
     settings = load_settings()
     name = None if plain else (collection or settings.default_collection)
     with open_desk(settings, prepare=_preparing(settings, name, conversation)) as desk:
         id_ = desk.open_conversation(
             collection=None if conversation else name, conversation_id=conversation
         )
-        dialogue = Dialogue(desk, id_, Console())
+        dialogue = Dialogue(desk, id_, Console(), acting)
         if question is None:
             dialogue.run()
         elif as_json:
@@ -99,7 +117,14 @@ def _preparing(
 class Dialogue:
     """One conversation at a terminal."""
 
-    def __init__(self, desk: Desk, conversation_id: str, console: Console) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        conversation_id: str,
+        console: Console,
+        acting: ActingRequest | None = None,
+    ) -> None:
+        self._acting = acting
         self._desk = desk
         self._id = conversation_id
         self._console = console
@@ -130,12 +155,38 @@ class Dialogue:
         self._say(f"To go on later: python -m api chat --conversation {self._id}", style="dim")
 
     def answer(self, question: str) -> None:
-        """Stream the answer to the terminal, then its sources."""
+        """Stream the answer to the terminal, then its sources; ask about calls that wait."""
+        acting = self._acting
+        while (reply := self._shown(question, acting)) is not None:
+            if reply.acting is None or not reply.acting.waiting:
+                return
+            words = tuple(self._decision(card) for card in reply.acting.waiting)
+            acting = replace(acting or ActingRequest(), run_id=reply.acting.run_id, decisions=words)
+
+    def _decision(self, card: CallCard) -> Decision:
+        for reason in card.reasons:
+            self._say(reason, style="yellow")
+        try:
+            said = self._console.input(
+                f"Call {escape(card.name)}({escape(card.arguments)})? [y/N] "
+            )
+        except EOFError:
+            said = ""
+        is_agreed = said.strip().lower() in {"y", "yes"}
+        return Decision(call_id=card.call_id, is_agreed=is_agreed)
+
+    def _shown(self, question: str, acting: ActingRequest | None) -> Reply | None:
+        """Show one turn; return its reply, None where it was stopped."""
         reply: Reply | None = None
         last = ""
         try:
-            for part in self._parts(question):
-                if isinstance(part, TextDelta):
+            for part in self._parts(question, acting):
+                if isinstance(part, CallCard):
+                    if last and not last.endswith("\n"):
+                        print()
+                    last = ""
+                    self._show_card(part)
+                elif isinstance(part, TextDelta):
                     sys.stdout.write(part.text)
                     sys.stdout.flush()
                     last = part.text
@@ -146,7 +197,11 @@ class Dialogue:
                 print()
         if reply is None or reply.finish_reason == "cancelled":
             self._say("(stopped)", style="dim")
-            return
+            return None
+        self._show_sources(reply)
+        return reply
+
+    def _show_sources(self, reply: Reply) -> None:
         self._citations = reply.citations
         if reply.citations:
             print()
@@ -155,10 +210,18 @@ class Dialogue:
         for note in reply.notes:
             self._say(f"note: {note}", style="yellow")
 
+    def _show_card(self, card: CallCard) -> None:
+        if card.status in ("done", "failed"):
+            sign = "→" if card.status == "done" else "✗"
+            text = " ".join(card.result.split())[:MAX_RESULT_CHARS]
+            self._say(
+                f"  {card.name}({card.arguments}) {sign} {text} ({card.seconds:.2f} s)", style="dim"
+            )
+
     def answer_as_json(self, question: str) -> dict[str, object]:
         """Return the answer and everything known about it."""
         reply: Reply | None = None
-        for part in self._parts(question):
+        for part in self._parts(question, self._acting):
             if isinstance(part, Reply):
                 reply = part
         if reply is None:
@@ -172,14 +235,16 @@ class Dialogue:
             "conversation": self._id,
         }
 
-    def _parts(self, question: str) -> Iterator[TurnPart]:
+    def _parts(self, question: str, acting: ActingRequest | None) -> Iterator[TurnPart]:
         """Yield the turn from a thread, so that Ctrl-C stops the answer and not the program."""
         parts: queue.SimpleQueue[TurnPart | BaseException | None] = queue.SimpleQueue()
         cancel = threading.Event()
 
         def produce() -> None:
             try:
-                for part in self._desk.ask(question, conversation_id=self._id, cancel=cancel):
+                for part in self._desk.ask(
+                    question, conversation_id=self._id, cancel=cancel, acting=acting
+                ):
                     parts.put(part)
             except Exception as error:  # noqa: BLE001  # carried over to the main thread
                 parts.put(error)

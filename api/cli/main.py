@@ -14,6 +14,7 @@ from api.cli.engine import engine_app
 from api.cli.models import models_app
 from api.cli.sentences import SENTENCES, error_line
 from api.cli.server import serve
+from api.cli.tools import tools_app
 from api.cli.train import train_app
 from api.cli.train_models import ADAPTER_EXAMPLE, NGRAM_EXAMPLE, adapter, ngram
 from api.cli.watermark import watermark_app
@@ -36,6 +37,7 @@ app.add_typer(engine_app, name="engine")
 train_app.command("adapter", epilog=ADAPTER_EXAMPLE)(adapter)
 train_app.command("ngram", epilog=NGRAM_EXAMPLE)(ngram)
 app.add_typer(train_app, name="train")
+app.add_typer(tools_app, name="tools")
 app.add_typer(watermark_app, name="watermark")
 
 

@@ -36,7 +36,7 @@ from api.streaming import (
 from api.system_fingerprint import system_fingerprint
 from api.telemetry import log_turn
 from dialog.events import ConversationOpened
-from dialog.reply import EvidenceFound, Reply, TurnRequest
+from dialog.reply import CallCard, EvidenceFound, Reply, TurnRequest
 from llm.chat import TextDelta, ToolCallDelta
 from llm.errors import CancelledGenerationError
 
@@ -79,8 +79,15 @@ async def create_chat_completion(
         num_choices=turn.spec.num_choices,
         has_logprobs=turn.params.logprobs,
     )
-    bridge = _begin(application, turn, admission, params)
-    if body.stream:
+    bridge = begin_turn(application, turn, admission, params)
+    return await answered(bridge, request, writer, is_stream=bool(body.stream))
+
+
+async def answered(
+    bridge: TurnBridge, request: Request, writer: AnswerWriter, *, is_stream: bool
+) -> Response:
+    """Return a turn's answer, whole or as a stream; a client that leaves ends the turn."""
+    if is_stream:
         try:
             # Whoever leaves while the turn still waits must not be answered first.
             async with cancelled_when_gone(bridge, request.receive):
@@ -118,7 +125,7 @@ def _collection_of(application: Application, turn: TurnRequest) -> str | None:
     return kept
 
 
-def _begin(
+def begin_turn(
     application: Application,
     turn: TurnRequest,
     admission: Admission,
@@ -244,8 +251,12 @@ async def _parts(bridge: TurnBridge, head: Sequence[TurnPart]) -> AsyncGenerator
         yield following
 
 
-def _chunk_of(part: EvidenceFound | TextDelta | ToolCallDelta, writer: AnswerWriter) -> Json:
+def _chunk_of(
+    part: EvidenceFound | TextDelta | ToolCallDelta | CallCard, writer: AnswerWriter
+) -> Json:
     match part:
+        case CallCard():
+            return writer.card_chunk(part)
         case EvidenceFound():
             return writer.evidence_chunk(part.passages)
         case TextDelta():

@@ -62,4 +62,6 @@ def delete_conversation(
         application.bots.delete(conversation_id, caller.sees)
     else:
         application.sessions.delete(conversation_id, caller.sees)
+    if application.runs is not None:
+        application.runs.forget(conversation_id)
     return Deleted(id=conversation_id, object="conversation")
