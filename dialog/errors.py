@@ -10,6 +10,7 @@ DialogError
 ├── KnowledgeError             a bot's documents cannot be read
 ├── UnknownBotError            no bot of this name is served
 ├── BotVersionError            a conversation's version of its bot is not loaded any more
+├── TimerGoneError             a timer was put off, or fired by somebody else
 ├── UnreadableEventError       a stored event of a kind or shape this program does not know
 ├── CommandError               no command has this head, or these arguments
 ├── ToolsMissingError          a turn that is to act, where there are no tools
@@ -95,3 +96,7 @@ class KnowledgeError(DialogError):
 
 class BotVersionError(DialogError):
     """The version of a bot that a conversation began with is not loaded any more."""
+
+
+class TimerGoneError(DialogError):
+    """A due timer is not there any more: it was put off, or somebody else has fired it."""

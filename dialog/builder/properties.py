@@ -15,7 +15,7 @@ from dialog.task.events import (
     ToolStarted,
 )
 from dialog.task.fold import after
-from dialog.task.grounding import is_placeholder, is_write
+from dialog.task.grounding import STRONG, is_placeholder, is_write
 from dialog.task.scope import confirmation_digest
 from dialog.task.state import DialogState, HandoffStatus, Status
 
@@ -50,10 +50,10 @@ def _unconfirmed(
     if frame.confirmed == confirmation_digest(bot, before, frame):
         return ""
     cells = [cell for cell in frame.slots.values() if cell.has_value]
-    if all(c.status is Status.GROUNDED and not c.is_inferred for c in cells):
-        strong = {"explicit_yes", "not_contradicted", "button"}
-        if task.confirm is Confirm.IMPLICIT or all(c.evidence.value in strong for c in cells):
-            return ""
+    are_grounded = all(c.status is Status.GROUNDED and not c.is_inferred for c in cells)
+    is_by_value = task.confirm is Confirm.IMPLICIT or all(c.evidence in STRONG for c in cells)
+    if are_grounded and is_by_value:
+        return ""
     return f"{event.tool} was called with {dict(event.arguments)!r}, which nobody agreed to"
 
 

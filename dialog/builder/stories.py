@@ -242,7 +242,9 @@ class _Run:
         if "timer" in event:
             name = str(event["timer"] or "idle")
             due = datetime.fromisoformat(self._now).astimezone(UTC)
-            fired = self._agent.fire(Timer(conversation_id=_ID, name=name, due_at=due))
+            fired = self._agent.fire(
+                Timer(conversation_id=_ID, name=name, due_at=due), is_stored=False
+            )
             return fired or silent
         if "operator" in event:
             given = event["operator"]

@@ -212,8 +212,8 @@ class ActWords:
             return plain_words(value, self._locale)
 
     def _bound(self, act: Act, slot: SlotDefinition | None) -> str:
-        _, _, bound = act.words.partition("|")
-        if not bound or slot is None:
+        kind, _, bound = act.words.partition("|")
+        if act.key != "invalid" or kind == "tool" or not bound or slot is None:
             return ""
         value = read_bound(bound)
         try:

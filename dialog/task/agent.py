@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dialog.bot.definition import BotDefinition
-from dialog.errors import ConcurrentTurnError, DialogError
+from dialog.errors import ConcurrentTurnError, DialogError, TimerGoneError
 from dialog.task.acts import Act, ActName, CallTool, Decision, FindPassages
 from dialog.task.buttons import command_of_button
 from dialog.task.commands import Command
@@ -347,14 +347,14 @@ class TaskAgent:
         with self._sessions.held(conversation_id) as session:
             return session.state
 
-    def fire(self, timer: Timer) -> Reply | None:
+    def fire(self, timer: Timer, *, is_stored: bool = True) -> Reply | None:
         """Let a due timer run out, once; None if another one was faster or it no longer counts."""
         with self._sessions.held(timer.conversation_id) as session:
             now = self._parts.clock().isoformat()
             try:
                 fired: TaskEvent = TimerFired(name=timer.name, now=now)
-                session.append(fired, written=Written(drop_timer=timer.name))
-            except ConcurrentTurnError:
+                session.append(fired, written=Written(claim=timer if is_stored else None))
+            except (ConcurrentTurnError, TimerGoneError):
                 self._sessions.drop(timer.conversation_id)
                 return None
             return self._finish(session, "")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from dialog.errors import ConcurrentTurnError, UnknownConversationError
+from dialog.errors import ConcurrentTurnError, TimerGoneError, UnknownConversationError
 from dialog.task.commands import JSON
 from dialog.task.events import BotUttered, TaskEvent, UserUttered
 
@@ -53,6 +53,7 @@ class Written:
     """What goes with events into one transaction."""
 
     handoff: QueuedHandoff | None = None
+    claim: Timer | None = None  # a due timer that must still be there, and is then gone
     set_timer: Timer | None = None
     drop_timer: str = ""
 
@@ -86,6 +87,7 @@ class TaskEventLog(Protocol):
         Raises:
             ConcurrentTurnError: the log does not end there.
             UnknownConversationError: there is no such conversation (any more).
+            TimerGoneError: the timer to claim was changed, or fired by somebody else.
         """
         ...
 
@@ -134,6 +136,14 @@ def unknown(conversation_id: str) -> UnknownConversationError:
     )
 
 
+def timer_gone(timer: Timer) -> TimerGoneError:
+    """Return the error that names the timer."""
+    return TimerGoneError(
+        f"the timer {timer.name!r} of {timer.conversation_id!r} is not due at"
+        f" {timer.due_at.isoformat()} any more: it was put off, or has fired"
+    )
+
+
 class MemoryTaskLog:
     """A `TaskEventLog` and `Desk` in memory, for tests, simulations and the command line."""
 
@@ -170,6 +180,7 @@ class MemoryTaskLog:
         with self._lock:
             if conversation_id not in self._heads:
                 raise unknown(conversation_id)
+            self._check_claim((written or Written()).claim)
             log = self._events[conversation_id]
             if len(log) != expected_seq:
                 raise ConcurrentTurnError(
@@ -181,7 +192,13 @@ class MemoryTaskLog:
             self._write(conversation_id, written or Written())
             return len(log)
 
+    def _check_claim(self, timer: Timer | None) -> None:
+        if timer and self._timers.get((timer.conversation_id, timer.name)) != timer:
+            raise timer_gone(timer)
+
     def _write(self, conversation_id: str, written: Written) -> None:
+        if written.claim is not None:
+            del self._timers[conversation_id, written.claim.name]
         if written.handoff is not None:
             self._handoffs[conversation_id] = written.handoff
         if written.set_timer is not None:

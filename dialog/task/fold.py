@@ -131,7 +131,7 @@ def _operator(bot: BotDefinition, state: DialogState, event: e.OperatorActed) ->
             return replace(state, last_text=event.text, last_acts=())
     state = replace(state, handoff=HandoffStatus.NONE, notices=())
     for name, value in event.edits.items():
-        edit = Set(slot=name, value=value, source=ValueSource.BUTTON)
+        edit = Set(slot=name, value=value, source=ValueSource.TOOL)
         state = edit_slot(bot, state, edit)
     return settle(bot, noted(replace(state, notices=()), "operator", text=event.operator))
 

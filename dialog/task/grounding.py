@@ -27,8 +27,8 @@ _EVIDENCE = {
     ValueSource.COPY: Evidence.CARRIED_OVER,
     ValueSource.INFERRED: Evidence.INFERRED,
 }
-STRONG = frozenset({Evidence.EXPLICIT_YES, Evidence.NOT_CONTRADICTED, Evidence.BUTTON})
-"""Evidence by which the user has agreed to the very value."""
+STRONG = frozenset({Evidence.EXPLICIT_YES})
+"""Evidence by which the user has agreed to the very value, so that no summary need ask again."""
 
 
 def writes(bot: BotDefinition, task: TaskDefinition) -> bool:

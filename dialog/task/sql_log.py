@@ -28,6 +28,7 @@ from dialog.task.event_log import (
     TaskConversation,
     Timer,
     Written,
+    timer_gone,
     unknown,
 )
 from dialog.task.events import Migrated, TaskEvent, event_payload, task_event
@@ -232,6 +233,16 @@ def _insert(
 
 
 def _write(connection: Connection, conversation_id: str, written: Written) -> None:
+    if written.claim is not None:
+        claimed = connection.execute(
+            delete(task_timers).where(
+                task_timers.c.conversation_id == conversation_id,
+                task_timers.c.name == written.claim.name,
+                task_timers.c.due_at == written.claim.due_at,
+            )
+        )
+        if claimed.rowcount != 1:
+            raise timer_gone(written.claim)
     if written.drop_timer or written.set_timer is not None:
         name = written.set_timer.name if written.set_timer is not None else written.drop_timer
         mine = task_timers.c.conversation_id == conversation_id
