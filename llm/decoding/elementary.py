@@ -31,7 +31,7 @@ _EXP2 = tuple(
 )
 # the same in float32, relative error below 2e-7, for sums that need no more
 ROUGH_BITS = 32
-_ROUGH_FARTHEST = np.float32(-80.0)
+_ROUGH_FARTHEST = np.float32(-23.0)  # e^-23 rounds to nothing in this unit
 _ROUGH_LOG2_E = np.float32(float.fromhex("0x1.715476p+0"))
 _ROUGH_EXP2 = tuple(
     np.float32(float.fromhex(digits))
@@ -80,7 +80,7 @@ def rough_total(logits: Float32[np.ndarray, " n"], peak: np.float32) -> int:
     Each term is rounded to that and made in float32: the sum of a row is right to 1e-6.
     """
     x = logits - peak
-    scaled = np.maximum(x, _ROUGH_FARTHEST) * _ROUGH_LOG2_E
+    scaled = x[x > _ROUGH_FARTHEST] * _ROUGH_LOG2_E
     whole = np.rint(scaled)
     fraction = scaled - whole
     power = np.full_like(fraction, _ROUGH_EXP2[0])
@@ -88,7 +88,6 @@ def rough_total(logits: Float32[np.ndarray, " n"], peak: np.float32) -> int:
         power *= fraction
         power += coefficient
     mass = np.ldexp(power, whole.astype(np.int32) + ROUGH_BITS).astype(np.float64)
-    mass[x <= _ROUGH_FARTHEST] = 0.0
     return int(np.rint(mass).astype(np.int64).sum())
 
 
