@@ -3,6 +3,7 @@
 import typer
 
 from api.cli.bot_chat import chat
+from api.cli.bot_graph import graph
 from api.cli.bot_new import new
 from api.cli.bot_simulate import simulate
 from api.cli.bot_stories import run_tests
@@ -21,6 +22,9 @@ def _options() -> None:
 
 
 bot_app.command("new", epilog="Example:  python -m api bot new corner_table")(new)
+bot_app.command("graph", epilog="Example:  python -m api bot graph examples/bank --format svg")(
+    graph
+)
 bot_app.command("chat", epilog="Example:  python -m api bot chat examples/restaurant")(chat)
 bot_app.command("test", epilog="Example:  python -m api bot test examples/restaurant --coverage")(
     run_tests
