@@ -155,7 +155,7 @@ export class Api {
   }
 
   /** Yield the chunks of an answer; returns when the server says [DONE], throws on an error event. */
-  async *chat({ conversation, content, signal }) {
+  async *chat({ conversation, content, tools = null, signal }) {
     this.#model ??= (await this.#json("/v1/models", { signal })).data[0]?.id;
     const response = await this.#send("/v1/chat/completions", {
       method: "POST",
@@ -166,8 +166,29 @@ export class Api {
         messages: [{ role: "user", content }],
         stream: true,
         stream_options: { include_usage: true },
-        causerie: { conversation },
+        causerie: tools ? { conversation, tools } : { conversation },
       },
+    });
+    yield* this.#events(response);
+  }
+
+  /** Return the service's own tools, none where it has none. */
+  async tools() {
+    return (await this.#json("/v1/tools", { background: true })).data;
+  }
+
+  /** Return a run of tools with its calls. */
+  toolRun(id) {
+    return this.#json(`/v1/tool_runs/${segment(id)}`);
+  }
+
+  /** Go on with a run after the user's decisions; yields chunks like `chat`. */
+  async *decide({ run, decisions, signal }) {
+    const response = await this.#send(`/v1/tool_runs/${segment(run)}/decisions`, {
+      method: "POST",
+      accept: "text/event-stream",
+      signal,
+      json: { decisions, stream: true },
     });
     yield* this.#events(response);
   }

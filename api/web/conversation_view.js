@@ -63,6 +63,10 @@ export class ConversationView {
     });
     this.#input.addEventListener("input", () => this.#fitInput());
     byId("stop").addEventListener("click", () => this.stop());
+    byId("use-tools").addEventListener("click", ({ currentTarget: node }) => {
+      node.setAttribute("aria-pressed", String(node.getAttribute("aria-pressed") !== "true"));
+      this.#input.focus();
+    });
     this.#scroller.addEventListener("scroll", () => this.#noteScroll(), { passive: true });
     byId("to-end").addEventListener("click", () => this.#toEnd());
     new ResizeObserver(() => this.#follow()).observe(this.#scroller);
@@ -122,6 +126,23 @@ export class ConversationView {
     const message = this.#assistantMessage();
     message.append(content);
     message.finish(details, { finishReason: details.finish_reason });
+    if (details.run) this.#showRun(message, details.run);
+  }
+
+  /** Show the calls of a stored answer; those that still wait can be decided. */
+  async #showRun(message, id) {
+    // Of the answers of one run the last one shows its calls.
+    for (const other of this.#messages.querySelectorAll("[data-run]")) {
+      if (other.dataset.run === id) other.removeAttribute("data-run");
+    }
+    message.node.dataset.run = id;
+    try {
+      const { calls } = await this.#api.toolRun(id);
+      if (message.node.dataset.run !== id) return;
+      for (const card of calls) message.card(card);
+    } catch (error) {
+      if (error.status !== 404) throw error; // a run may be forgotten before its words are
+    }
   }
 
   #showUnanswered(content) {
@@ -212,23 +233,28 @@ export class ConversationView {
     const message = new AssistantMessage({
       collection: this.#conversation.collection,
       openSource: (citation, opener, kicker) => this.#source.open(citation, opener, kicker),
+      decide: (run, decisions) => this.#goOn(run, decisions),
     });
     this.#messages.append(message.node);
     return message;
   }
 
-  async #answer(content) {
+  /** Answer `content`, or, with `resumed`, what comes of the user's decisions on calls. */
+  async #answer(content, resumed = null) {
     const visit = this.#visit;
     const running = new AbortController();
     const message = this.#assistantMessage();
-    const again = this.#again(message, content);
+    const again = resumed ? null : this.#again(message, content);
+    const tools = byId("use-tools").getAttribute("aria-pressed") === "true" ? {} : null;
     message.onDraw = () => this.#follow();
     message.wait();
     this.#setRunning(running);
     this.#toEnd();
     try {
       await this.#ensureConversation(content, visit);
-      await this.#stream(content, message, running.signal);
+      const { signal } = running;
+      const chunks = resumed ? this.#api.decide({ ...resumed, signal }) : this.#api.chat({ conversation: this.id, content, tools, signal });
+      await this.#stream(chunks, message);
       this.#announce(message);
     } catch (error) {
       if (error.name === "AbortError" || running.signal.aborted) message.stopped("Stopped.", again);
@@ -252,16 +278,25 @@ export class ConversationView {
     this.#on.created(conversation);
   }
 
-  async #stream(content, message, signal) {
+  /** Say the user's word on calls that waited, and show what comes of it. */
+  #goOn(run, decisions) {
+    if (this.isRunning) return;
+    const agreed = decisions.filter((decision) => decision.approve).length;
+    this.#messages.append(userMessage(agreed === decisions.length ? "I agree." : agreed ? "I agree to some of it." : "I do not agree."));
+    this.#answer("", { run, decisions });
+  }
+
+  async #stream(chunks, message) {
     let details = {};
     let usage = null;
     let finishReason = null;
-    for await (const chunk of this.#api.chat({ conversation: this.id, content, signal })) {
+    for await (const chunk of chunks) {
       const choice = chunk.choices?.[0];
       const extension = chunk.causerie ?? choice?.delta?.causerie;
       if (extension?.evidence) message.found(extension.evidence);
+      if (extension?.tool) message.card(extension.tool);
       if (choice?.delta?.content) message.append(choice.delta.content);
-      if (extension && !extension.evidence) details = extension;
+      if (extension && !extension.evidence && !extension.tool) details = extension;
       if (chunk.usage) usage = chunk.usage;
       finishReason = choice?.finish_reason ?? finishReason;
     }

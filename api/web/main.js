@@ -112,6 +112,7 @@ async function start() {
   showBanner("");
   try {
     await collections.refresh();
+    byId("use-tools").hidden = (await api.tools()).length === 0;
   } catch (error) {
     showBanner(error.message);
   }

@@ -2,6 +2,7 @@
 
 import { button, copyButton, element, icon } from "./element.js";
 import { MarkdownView } from "./markdown.js";
+import { ToolCards } from "./tool_cards.js";
 
 /** Return the node of a question. */
 export function userMessage(content) {
@@ -36,9 +37,14 @@ export class AssistantMessage {
   #evidence = element("div", { class: "evidence-slot" });
   #meter = element("div", { class: "meter" });
   #markdown = new MarkdownView(this.#body);
+  #cards;
 
-  /** `openSource(citation, opener, kicker)` shows a source; `collection` is null in plain chat. */
-  constructor({ openSource, collection }) {
+  /**
+   * `openSource(citation, opener, kicker)` shows a source; `collection` is null in plain chat;
+   * `decide(run, decisions)` goes on with calls that waited.
+   */
+  constructor({ openSource, collection, decide }) {
+    this.#cards = new ToolCards({ onDecide: decide });
     this.#openSource = openSource;
     this.#collection = collection;
     this.node = element(
@@ -46,6 +52,7 @@ export class AssistantMessage {
       { class: "message assistant", "data-testid": "message-assistant", data: { state: "waiting" } },
       element("h3", { class: "visually-hidden", text: "Answer" }),
       this.#state,
+      this.#cards.node,
       this.#body,
       this.#after,
       this.#evidence,
@@ -70,6 +77,14 @@ export class AssistantMessage {
     const number = evidence.length === 1 ? "1 passage" : `${evidence.length} passages`;
     this.#say(evidence.length ? `Reading ${number}` : "Nothing near was found");
     this.#showEvidence(evidence);
+  }
+
+  /** Show how a call of a tool stands. */
+  card(card) {
+    this.#cards.update(card);
+    if (card.status === "running") this.#say(`Using ${card.name}`);
+    else if (card.status !== "waiting") this.#say("Thinking");
+    this.onDraw();
   }
 
   append(text) {
