@@ -114,7 +114,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     runs = ToolRuns(engine, registry, audit, runs_store, strategies_of) if len(registry) else None
     agent = DialogAgent(engine, retrieval, sessions, max_tokens=settings.max_tokens, runs=runs)
     report("loading the models", 3)
-    bots = build_bots(settings, database)
+    bots = build_bots(settings, database, model=engine, retrieval=retrieval)
     timers = TimerSweep(bots.sweep)
     timers.start()
     return Application(

@@ -9,27 +9,47 @@ import sqlalchemy
 from api.bot_service import BotLog, BotService
 from api.settings import Settings
 from dialog.bot.definition import BotDefinition
+from dialog.knowledge.collection_search import CollectionKnowledge, Retrieval
 from dialog.knowledge.documents import DocumentKnowledge
 from dialog.simulation.connection import AgentConnector
 from dialog.task.agent import AgentParts, TaskAgent
 from dialog.task.event_log import TaskEventLog
 from dialog.task.knowledge import KnowledgeBase
 from dialog.task.memory_audit import MemoryAudit
+from dialog.task.nlg import TemplateNLG
 from dialog.task.redaction import Vault
+from dialog.task.rephrasing import ModelChatter, RephrasingNLG
 from dialog.task.sql_log import SQLTaskLog
 from dialog.task.tool_runner import ToolRunner
 from dialog.task.understanding import Tracker
 from dialog.tracker.rule import RuleTracker
+from llm.chat import ChatModel
 from tools.audit import AuditLog, AuditSink
 
 
-def build_bots(settings: Settings, database: sqlalchemy.Engine) -> BotService:
-    """Load the bots of the settings' folder, and those that were sent."""
+def build_bots(
+    settings: Settings,
+    database: sqlalchemy.Engine,
+    *,
+    model: ChatModel | None = None,
+    retrieval: Retrieval | None = None,
+) -> BotService:
+    """Load the bots of the settings' folder, and those that were sent.
+
+    With a model, replies are reworded where a bot wants that, and small talk is answered; with a
+    retrieval, `from: collection:NAME` is searched.
+    """
     folders = [settings.state / "bots"]
     if settings.bots is not None:
         folders.insert(0, settings.bots)
     log = SQLTaskLog(database)
-    return bots_of(folders, log, agent_maker(log, AuditLog(database)))
+    documents: KnowledgeBase = DocumentKnowledge()
+    parts = AgentParts(
+        nlg=TemplateNLG() if model is None else RephrasingNLG(model),
+        chatter=None if model is None else ModelChatter(model),
+        knowledge=documents if retrieval is None else CollectionKnowledge(retrieval, documents),
+    )
+    return bots_of(folders, log, agent_maker(log, AuditLog(database), parts=parts))
 
 
 def bots_of(
@@ -46,8 +66,9 @@ def agent_maker(
 ) -> Callable[[BotDefinition], TaskAgent]:
     """Return what makes the agent of a bot; all of them share log, audit, vault and tracker."""
     vault, sink, tracker = Vault(), audit or MemoryAudit(), RuleTracker()
-    knowledge = DocumentKnowledge()
-    used = replace(parts or AgentParts(), knowledge=knowledge)
+    used = parts or AgentParts()
+    if used.knowledge is None:
+        used = replace(used, knowledge=DocumentKnowledge())
 
     def agent_of(bot: BotDefinition) -> TaskAgent:
         return TaskAgent(bot, tracker, log, ToolRunner(bot, sink, vault), vault=vault, parts=used)

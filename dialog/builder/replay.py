@@ -30,7 +30,7 @@ from dialog.task.events import (
     UserUttered,
 )
 from dialog.task.fold import after, fold
-from dialog.task.nlg import NLG, TemplateNLG
+from dialog.task.nlg import NLG, TemplateNLG, Utterance
 from dialog.task.policy import Policy, RulePolicy
 from dialog.task.state import DialogState
 from dialog.task.understanding import Tracker
@@ -175,6 +175,8 @@ class _Run:
         self.state = DialogState()
         self.events: list[TaskEvent] = []
         self._answers = _recorded_answers(log)
+        said = [e for e in log if isinstance(e, BotUttered) and e.rephrased_from]
+        self._reworded = {e.rephrased_from: e.text for e in said}
         self._passages = {e.query: e for e in log if isinstance(e, PassagesFound)}
         self._ids = iter(e.call_id for e in log if isinstance(e, ToolStarted))
 
@@ -189,7 +191,7 @@ class _Run:
             decision = self._policy.decide(self._bot, self.state)
             step = decision.step
             if step is None:
-                said = self._nlg.say(self._bot, self.state, decision.acts)
+                said = self._as_reworded(self._nlg.say(self._bot, self.state, decision.acts))
                 self.take(
                     BotUttered(
                         message_id=message_id,
@@ -220,6 +222,13 @@ class _Run:
             self.take(started)
             self.take(self._answer(started))
         return ""
+
+    def _as_reworded(self, said: Utterance) -> Utterance:
+        """Return the words that a model made then of the same template: models are not asked."""
+        text = self._reworded.get(said.text)
+        if text is None or said.rephrased_from:
+            return said
+        return replace(said, text=text, rephrased_from=said.text)
 
     def _answer(self, started: ToolStarted) -> ToolReturned:
         answers = self._answers.get(_deed(started), [])

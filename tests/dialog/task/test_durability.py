@@ -21,7 +21,6 @@ from dialog.task.fold import fold
 from dialog.task.messages import UserMessage
 from dialog.task.sql_log import SQLTaskLog
 from dialog.task.testing import NOW, agent_of, turn
-from dialog.task.timers import sweep
 from index.database import open_database, reading, writing
 from tests.dialog.task.killed_turn import agent_on, say
 from tools import audit
@@ -189,13 +188,13 @@ def test_an_idle_timer_fires_once_whoever_sweeps(tmp_path: Path, database: Engin
     parts = AgentParts(clock=lambda: moment[0])
     agent = agent_of(bot, log=log, parts=parts)
     turn(agent, Start(task="book"))
-    assert sweep(log, lambda _: agent, moment[0] + timedelta(minutes=29)) == []
+    assert log.due_timers(moment[0] + timedelta(minutes=29)) == []
     moment[0] += timedelta(minutes=31)
     other = agent_of(bot, log=_Existing(log), parts=parts)
     (due,) = log.due_timers(moment[0])
     fired = [agent.fire(due), other.fire(due)]
     assert [reply is not None for reply in fired].count(True) == 1
-    assert sweep(log, lambda _: agent, moment[0] + timedelta(days=1)) == []
+    assert log.due_timers(moment[0] + timedelta(days=1)) == []
     said = [e.text for e in log.read("c")[1] if isinstance(e, BotUttered)]
     assert said[-1].startswith("I am still here.")
 
