@@ -52,7 +52,9 @@ def read_files(path: Path, problems: Problems) -> BotFiles:
     where = {key: root.at(key) for key in sections}
     include = sections.pop("include", None)
     for name in reader.texts(include, "a file", "include: [tasks.yaml]") if include else ():
-        _include(folder, name, include, reader, sections, where, contents)  # type: ignore[arg-type]
+        assert include is not None
+        if not _include(folder, name, include, reader, sections, where, contents):
+            problems.raise_if_any()  # without its sections, all that uses them would be wrong
     tools = folder / "tools.py"
     if tools.is_file():
         contents["tools.py"] = tools.read_bytes()
@@ -101,16 +103,17 @@ def _include(
     sections: dict[str, YamlNode],
     where: dict[str, SourceLine],
     contents: dict[str, bytes],
-) -> None:
-    """Take whole sections from another file; one that is there already is an error."""
+) -> bool:
+    """Take whole sections from another file, if it can be read; one there already is an error."""
     path = folder / name
     if Path(name).is_absolute() or ".." in Path(name).parts or not path.is_file():
         reader.fail(node, f"there is no file {name!r} in the bot's folder")
-        return
+        return False
     read = _read(path, name, reader.problems, contents)
     found = reader.mapping(read, "top") if read else None
-    for key, value in found.entries.items() if found else ():
-        assert found is not None
+    if found is None:
+        return False
+    for key, value in found.entries.items():
         if key == "include":
             reader.problems.add(found.at(key), "an included file includes no others", text=key)
         elif key in sections:
@@ -120,6 +123,7 @@ def _include(
             )  # fmt: skip
         elif key in TOP:
             sections[key], where[key] = value, found.at(key)
+    return True
 
 
 def _stories(

@@ -174,7 +174,7 @@ def edit_distance(left: str, right: str, most: int = MAX_DISTANCE + 1) -> int:
 
 def nearest_key(key: str, known: list[str]) -> str | None:
     """Return the known key within an edit distance of 2, or one that differs in its ending."""
-    scored = sorted((edit_distance(key.lower(), name), name) for name in known)
+    scored = sorted((edit_distance(key.lower(), name.lower()), name) for name in known)
     if scored and scored[0][0] <= min(MAX_DISTANCE, max(1, len(key) - 2)):
         return scored[0][1]
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.8)

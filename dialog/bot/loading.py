@@ -50,7 +50,6 @@ def load_bot(path: Path | str) -> BotDefinition:
     """
     problems = Problems()
     files = read_files(Path(path), problems)
-    problems.raise_if_any()
     bot = _Loader(files, problems).bot()
     problems.raise_if_any()
     return bot
