@@ -1,14 +1,17 @@
-"""The database of the state folder, opened and brought up to the program's schema."""
+"""The database of the state folder, opened and brought to the program's schema; without models."""
 
-import sqlalchemy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
 
 from api.schema_version import upgrade
 from api.settings import Settings
 from index.database import open_database
 
 
-def open_state_database(settings: Settings) -> sqlalchemy.Engine:
-    """Return the engine of the database; the folder is made when missing.
+def open_state_database(settings: Settings) -> Engine:
+    """Return the engine of the settings' database; the caller disposes of it.
 
     Raises:
         SchemaVersionError: the database was written by a newer version.
@@ -19,3 +22,13 @@ def open_state_database(settings: Settings) -> sqlalchemy.Engine:
     )
     upgrade(database)
     return database
+
+
+@contextmanager
+def state_database(settings: Settings) -> Iterator[Engine]:
+    """Give the database for a while."""
+    database = open_state_database(settings)
+    try:
+        yield database
+    finally:
+        database.dispose()

@@ -19,6 +19,9 @@ from jaxtyping import Float32
 from api.settings import load_settings
 from benchmarks.report import REPOSITORY
 from benchmarks.sentences import distinct_sentences
+from index.distance import unit_rows
+from index.flat import FlatBackend, FlatBuilder
+from index.protocol import Metric
 from llm.embedding import load_text_encoder
 from llm.model_catalog import DEFAULT_EMBEDDING_MODEL
 from llm.model_store import ModelStore
@@ -27,6 +30,7 @@ from llm.thread_count import set_threads
 DEFAULT_DATA = Path(os.environ.get("CAUSERIE_DATA") or REPOSITORY.parent / "shared" / "data")
 NUM_BASE, NUM_QUERIES = 100_000, 2_000
 _PART = 2_000
+_MADE = 50_000
 
 
 def real_vectors(
@@ -47,6 +51,55 @@ def real_vectors(
         folder.mkdir(parents=True, exist_ok=True)
         _compute(texts[:num], folder / f"{name}-parts", whole, threads)
     return np.load(whole, mmap_mode="r")
+
+
+def made_vectors(
+    real: Float32[np.ndarray, "n d"], num: int, *, seed: int = 8
+) -> tuple[Float32[np.ndarray, "m d"], float, float]:
+    """Return `num` unit vectors made from real ones, and the similarity of a 10th neighbour twice.
+
+    The first is that of real vectors in the real set, the second that of made ones in the made set.
+    A made vector is a real one plus noise with the covariance of the real ones, whose size is
+    bisected until the two agree. The vectors are kept in a file in the cache folder, mapped.
+    """
+    rng = np.random.default_rng(seed)
+    exact = FlatBuilder()
+    some = rng.choice(len(real), 200, replace=False)
+    wanted = _tenth(exact.build(real, Metric.COSINE, seed=0, threads=1), real[some])
+    covariance = np.cov(real[rng.choice(len(real), 20_000, replace=False)], rowvar=False)
+    values, axes = np.linalg.eigh(covariance)
+    shape = (axes * np.sqrt(np.maximum(values, 0))).T.astype(np.float32)
+    path = load_settings().home / "benchmark-vectors" / f"made-{num}-{seed}-{real.shape}.npy"
+
+    def make(count: int, size: float, draws: np.random.Generator) -> Float32[np.ndarray, "b d"]:
+        picked = real[draws.integers(0, len(real), count)]
+        noise = draws.standard_normal((count, len(shape)), np.float32) @ shape
+        return unit_rows(picked + size * noise)
+
+    if not path.is_file():
+        low, high = 0.0, 2.0
+        for _ in range(5):
+            # On a tenth of the set, which is quick and sparser than all of it.
+            size = (low + high) / 2
+            trial = make(num // 10, size, np.random.default_rng(seed))
+            index = exact.build(trial, Metric.COSINE, seed=0, threads=1)
+            low, high = (size, high) if _tenth(index, trial[:100]) > wanted else (low, size)
+        draws = np.random.default_rng(seed + 1)
+        out = np.lib.format.open_memmap(
+            path.with_suffix(".new"), "w+", np.float32, (num, real.shape[1])
+        )
+        for at in range(0, num, _MADE):
+            out[at : at + _MADE] = make(min(_MADE, num - at), (low + high) / 2, draws)
+        out.flush()
+        path.with_suffix(".new").replace(path)
+    made = np.load(path, mmap_mode="r")
+    index = exact.build(made, Metric.COSINE, seed=0, threads=1)
+    return made, wanted, _tenth(index, np.asarray(made[:50]))
+
+
+def _tenth(backend: FlatBackend, queries: Float32[np.ndarray, "b d"]) -> float:
+    """Return the mean similarity of the 10th neighbour that is not the query itself."""
+    return float(backend.search(queries, 11)[1][:, 10].mean())
 
 
 def _compute(texts: Sequence[str], parts: Path, whole: Path, threads: int) -> None:

@@ -22,18 +22,20 @@ def similarities_of(
     queries: Float[np.ndarray, "b d"], vectors: Float[np.ndarray, "b m d"], metric: Metric
 ) -> Float64[np.ndarray, "b m"]:
     """Return how similar each query is to each vector of its own."""
-    q = queries.astype(np.float64)[:, None, :]
+    q = queries.astype(np.float64)
     x = vectors.astype(np.float64)
     if metric is Metric.L2:
-        return -np.square(x - q).sum(axis=2)
+        x -= q[:, None, :]
+        return -np.einsum("bmd,bmd->bm", x, x)
     # Not `x @ q`: BLAS sums in an order that depends on where a row stands, so that copies of one
     # vector would not tie.
-    dots: Float64[np.ndarray, "b m"] = (x * q).sum(axis=2)
+    dots: Float64[np.ndarray, "b m"] = np.einsum("bmd,bd->bm", x, q)
     if metric is Metric.INNER_PRODUCT:
         return dots
-    norms = np.sqrt(np.square(x).sum(axis=2) * np.square(q).sum(axis=2))
-    cosines = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
-    return np.clip(cosines, -1.0, 1.0, out=cosines)
+    squares = np.einsum("bmd,bmd->bm", x, x) * np.einsum("bd,bd->b", q, q)[:, None]
+    squares[squares == 0] = np.inf
+    cosines = dots / np.sqrt(squares)
+    return np.minimum(np.maximum(cosines, -1.0), 1.0)
 
 
 def unit_rows(vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:

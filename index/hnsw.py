@@ -190,20 +190,36 @@ class HnswBackend:
         self, nodes: Int64[np.ndarray, "b m"], request: Request, rows_of: Int64[np.ndarray, " n"]
     ) -> Int64[np.ndarray, "b m2"]:
         """Return the rows of the nodes: of each the first k that are allowed, as equals rank."""
+        if request.allow is None:
+            return self._copied(nodes, rows_of, request.k)
         lists = []
         for found in nodes:
             rows: list[Int64[np.ndarray, " r"]] = []
             for node in found[found >= 0]:
                 copies = rows_of[self._starts[node] : self._starts[node + 1]]
-                if request.allow is not None:
-                    copies = copies[request.allow[copies]]
-                rows.append(copies[: request.k])
+                rows.append(copies[request.allow[copies]][: request.k])
             lists.append(np.concatenate(rows) if rows else np.empty(0, np.int64))
         width = max(map(len, lists))
         out = np.full((len(lists), width), -1, np.int64)
         for i, row in enumerate(lists):
             out[i, : len(row)] = row
         return out
+
+    def _copied(
+        self, nodes: Int64[np.ndarray, "b m"], rows_of: Int64[np.ndarray, " n"], k: int
+    ) -> Int64[np.ndarray, "b m2"]:
+        """Return the first k rows of each node, -1 in columns that others need."""
+        starts = self._starts[nodes]
+        counts = self._starts[nodes + 1] - starts
+        counts[nodes < 0] = 0
+        most = min(int(counts.max(initial=0)), k)
+        columns = [
+            np.where(counts > i, rows_of[starts + i * (counts > i)], -1) for i in range(most)
+        ]
+        if len(columns) == 1:
+            return columns[0]
+        out = np.concatenate(columns or [nodes[:, :0]], axis=1)
+        return out[:, (out >= 0).any(axis=0)]
 
 
 def _wider(expected: float) -> int:

@@ -10,8 +10,6 @@ import functools
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -85,6 +83,7 @@ class HnswlibGraph:
         self._turnstile = threading.Lock()
         self._condition = threading.Condition()
         self._searching = 0
+        self._ef = 0  # none yet
 
     @classmethod
     def build(  # all by name
@@ -118,11 +117,13 @@ class HnswlibGraph:
 
     def nearest(self, queries: Float32[np.ndarray, "b d"], m: int, ef: int) -> Any:
         """Return m nodes a query, or none at all where the graph does not reach that many."""
-        with self._at(ef):
-            try:
-                nodes, _ = self._index.knn_query(queries, m, num_threads=self._threads)
-            except RuntimeError:  # not connected: it found fewer and says only that
-                return np.empty((len(queries), 0), np.int64)
+        self._enter(ef)
+        try:
+            nodes, _ = self._index.knn_query(queries, m, num_threads=self._threads)
+        except RuntimeError:  # not connected: it found fewer and says only that
+            return np.empty((len(queries), 0), np.int64)
+        finally:
+            self._leave()
         return nodes.view(np.int64)
 
     def save(self, path: Path) -> None:
@@ -133,23 +134,23 @@ class HnswlibGraph:
         """Return the bytes of graph and vectors."""
         return int(self._index.index_file_size())
 
-    @contextmanager
-    def _at(self, ef: int) -> Iterator[None]:
-        """Hold `ef`, which belongs to the whole index, while a search runs.
+    def _enter(self, ef: int) -> None:
+        """Hold `ef`, which belongs to the whole index, until `_leave`.
 
         Searches of one `ef` run side by side. Who needs another waits for them, and all that come
         later wait behind it.
         """
         with self._turnstile, self._condition:
-            if self._index.ef != ef:
+            if self._ef != ef:
                 self._condition.wait_for(lambda: self._searching == 0)
                 self._index.set_ef(ef)
+                self._ef = ef
             self._searching += 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._searching -= 1
+
+    def _leave(self) -> None:
+        with self._condition:
+            self._searching -= 1
+            if not self._searching:
                 self._condition.notify_all()
 
 

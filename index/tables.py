@@ -86,3 +86,16 @@ vectors = Table(
     Column("chunk_id", Integer, ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # little-endian float32
 )
+
+# What the tuner measured and chose for a collection, newest last; see `index.tuning`.
+tunings = Table(
+    "tunings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("record", Text, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Index("ix_tunings_collection", "collection_id"),
+)

@@ -11,6 +11,7 @@ from api.cli.bot import bot_app
 from api.cli.chat import chat
 from api.cli.corpus import ingest
 from api.cli.engine import engine_app
+from api.cli.index_commands import index_app
 from api.cli.models import models_app
 from api.cli.sentences import SENTENCES, error_line
 from api.cli.server import serve
@@ -34,6 +35,7 @@ app.command("chat")(chat)
 app.add_typer(bot_app, name="bot")
 app.add_typer(models_app, name="models")
 app.add_typer(engine_app, name="engine")
+app.add_typer(index_app, name="index")
 train_app.command("adapter", epilog=ADAPTER_EXAMPLE)(adapter)
 train_app.command("ngram", epilog=NGRAM_EXAMPLE)(ngram)
 app.add_typer(train_app, name="train")
