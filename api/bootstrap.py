@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import sqlalchemy
+
 from api.application import Application
 from api.background import BackgroundIngest
 from api.bot_bootstrap import build_bots
