@@ -5,6 +5,7 @@ DialogError
 ├── ConcurrentTurnError        somebody appended to the conversation in the meantime
 ├── ConversationBusyError      another turn of it was under way until the deadline
 ├── CorpusError                a corpus of dialogues cannot be read, or is not of its format
+├── BotFileErrors              all that is wrong with a bot file; in `dialog.bot.problems`
 ├── BotFolderError             a bot's folder cannot be written, or holds files already
 ├── SimulationError            a `simulate:` entry that cannot be run, or a bot without goals
 ├── KnowledgeError             a bot's documents cannot be read

@@ -93,11 +93,11 @@ def _before(text: str, start: int, wanted: frozenset[str]) -> bool:
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """Return a span without blanks, quotes and punctuation at its ends."""
     while start < end and (
-        text[start].isspace() or text[start] in "\"'\u201c\u201d\u201e\u00ab\u00bb,;:.!?()"
+        text[start].isspace() or text[start] in "\"'\u201c\u201d\u201e\u00ab\u00bb,;:.!?()\u2026"
     ):
         start += 1
     while start < end and (
-        text[end - 1].isspace() or text[end - 1] in "\"'\u201c\u201d\u201e\u00ab\u00bb,;:.!?("
+        text[end - 1].isspace() or text[end - 1] in "\"'\u201c\u201d\u201e\u00ab\u00bb,;:.!?(\u2026"
     ):
         end -= 1
     return start, end
