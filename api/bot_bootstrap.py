@@ -1,12 +1,14 @@
 """The part of the composition that bots need: no model, so that the command line starts at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy
 
 from api.bot_service import BotLog, BotService
+from api.schema_version import upgrade
 from api.settings import Settings
 from dialog.bot.definition import BotDefinition
 from dialog.knowledge.collection_search import CollectionKnowledge, Retrieval
@@ -23,6 +25,7 @@ from dialog.task.sql_log import SQLTaskLog
 from dialog.task.tool_runner import ToolRunner
 from dialog.task.understanding import Tracker
 from dialog.tracker.rule import RuleTracker
+from index.database import open_database
 from llm.chat import ChatModel
 from tools.audit import AuditLog, AuditSink
 
@@ -79,6 +82,19 @@ def agent_maker(
 def simulation_connector() -> AgentConnector:
     """Return what connects simulated users with a bot, by the rule tracker."""
     return AgentConnector(tracker=RuleTracker(), knowledge=DocumentKnowledge())
+
+
+@contextmanager
+def stored_logs(settings: Settings) -> Iterator[SQLTaskLog]:
+    """Give the conversations with bots that the state folder holds, to be read."""
+    database = open_database(
+        settings.database_url or f"sqlite:///{settings.state / 'causerie.sqlite'}"
+    )
+    try:
+        upgrade(database)
+        yield SQLTaskLog(database)
+    finally:
+        database.dispose()
 
 
 def story_parts() -> tuple[dict[str, Tracker], KnowledgeBase]:

@@ -3,7 +3,9 @@
 import typer
 
 from api.cli.bot_chat import chat
+from api.cli.bot_check import check
 from api.cli.bot_graph import graph
+from api.cli.bot_log import explain, replay
 from api.cli.bot_new import new
 from api.cli.bot_simulate import simulate
 from api.cli.bot_stories import run_tests
@@ -33,3 +35,10 @@ bot_app.command(
     "simulate",
     epilog="Example:  python -m api bot simulate examples/bank --dialogues 50 --level text",
 )(simulate)
+bot_app.command("check", epilog="Example:  python -m api bot check examples/travel --strict")(check)
+bot_app.command(
+    "replay", epilog="Example:  python -m api bot replay examples/bank talk.jsonl --full"
+)(replay)
+bot_app.command("explain", epilog="Example:  python -m api bot explain examples/bank talk.jsonl 2")(
+    explain
+)

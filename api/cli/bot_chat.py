@@ -1,8 +1,9 @@
 """`bot chat`: a conversation with a bot in the terminal."""
 
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -10,12 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from api.bot_bootstrap import agent_maker
-from api.bot_card import CardModel
+from api.cli.bot_log import write_log
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
 from dialog.bot.definition import BotDefinition
+from dialog.builder.decision_card import cards_of
 from dialog.task.agent import AgentParts, TaskAgent
 from dialog.task.event_log import MemoryTaskLog
-from dialog.task.events import Opened
+from dialog.task.events import Opened, TaskEvent
 from dialog.task.messages import Reply, UserMessage
 
 _ID: Final = "chat"
@@ -38,10 +40,21 @@ def chat(
     message: Annotated[
         list[str] | None, typer.Option("--message", help="Say this and end; may be given again.")
     ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Write what was recorded to this file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Talk to a bot. Nothing is stored; its tools are called as they are."""
     talk = _open(read_bot(bot), now=now, facts=_facts(user or []), locale=locale)
+    try:
+        _talk(talk, message, as_json=as_json)
+    finally:
+        if log is not None:
+            write_log(log, talk.events)
+
+
+def _talk(talk: "_Talk", message: list[str] | None, *, as_json: bool) -> None:
     if message:
         replies = [talk.say(words) for words in message]
         if as_json:
@@ -101,6 +114,11 @@ class _Talk:
     said: int = 0
     last: Reply | None = None
 
+    @property
+    def events(self) -> Sequence[TaskEvent]:
+        """What was recorded."""
+        return self.log.read(_ID)[1]
+
     def say(self, words: str, button: str = "") -> Reply:
         self.said += 1
         message = UserMessage(id=f"m{self.said}", text=words, button=button)
@@ -145,36 +163,11 @@ class _Talk:
             print(_HELP)
 
     def _why(self, turn: int) -> None:
-        card = CardModel.of(self.agent.bot, self.log.read(_ID)[1], turn)
-        if card is None:
-            print(f"there is no turn {turn}", file=sys.stderr)
-            return
-        print(card_text(card))
-
-
-def card_text(card: CardModel) -> str:
-    """Return a decision card as text."""
-    lines = [f"turn {card.turn}: {card.user}"]
-    lines += [
-        f"  understood  {one.text}  p = {one.p:.2f}"
-        + (f", next {one.runner_up}" if one.runner_up else "")
-        for one in card.commands
-    ]
-    lines += [
-        f"  changed     {one.slot}: {one.before} -> {one.after} ({one.status}, {one.evidence})"
-        for one in card.changes
-    ]
-    lines += [f"  called      {one.text} = {one.outcome}  {one.source}" for one in card.calls]
-    lines += [f"  passages    {one.title}  score {one.score:.2f}" for one in card.passages]
-    lines.append(
-        f"  rule        {card.rule}" + (f" before {', '.join(card.lost)}" * bool(card.lost))
-    )
-    lines += [f"  act         {one.text}  {one.source}  {one.reason}".rstrip() for one in card.acts]
-    if card.wording:
-        lines.append(f"  wording     {card.wording}")
-    lines.append(f"  cost        {card.cost}")
-    lines.append(f"  reply       {card.reply}")
-    return "\n".join(lines)
+        turns = [c for c in cards_of(self.agent.bot, self.log.read(_ID)[1]) if c.message_id]
+        if 1 <= turn <= len(turns):
+            print(turns[turn - 1].to_text())
+        else:
+            print(f"there is no turn {turn}; there are {len(turns)}")
 
 
 def _as_json(reply: Reply) -> dict[str, Any]:

@@ -84,6 +84,18 @@ def find_numbers(text: str, locale: str, *, is_asked: bool = False) -> list[Foun
     return sorted(_with_minus(text, found), key=lambda number: number.start)
 
 
+_POINTING = frozenset({"the", "this", "that", "which", "last", "other", "another", "no"})
+_NO_UNITS = frozenset({"of", "please", "is", "with", "near", "in", "at", "for", "and", "or", "by"})
+
+
+def _counts(words: list[Word], at: int, after: int) -> bool:
+    """Tell whether "one" is a number of what follows it ("one night"), and not "that one"."""
+    if words[at].text.lower() != "one" or after >= len(words):
+        return False
+    before, unit = words[at - 1].text.lower() if at else "", words[after].text.lower()
+    return before not in _POINTING and unit.isalpha() and unit not in _NO_UNITS
+
+
 def _in_words(text: str, language: str, *, is_asked: bool) -> list[FoundNumber]:
     words, found, at = words_of(text), [], 0
     while at < len(words):
@@ -96,6 +108,8 @@ def _in_words(text: str, language: str, *, is_asked: bool) -> list[FoundNumber]:
         is_article = span in ARTICLES.get(language, frozenset()) and not (
             is_asked and _is_alone(words, at, after)
         )
+        if is_article and _counts(words, at, after):
+            is_article = False
         p = _UNSURE if is_article else 0.7 if span in VAGUE else 1.0
         found.append(
             FoundNumber(words[at].start, words[after - 1].end, Decimal(value), p=p, is_word=True)

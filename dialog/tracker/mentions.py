@@ -10,7 +10,9 @@ from dataclasses import replace
 
 from dialog.slot_types.base import Candidate
 from dialog.task.commands import Alternative
+from dialog.tracker.questions import is_question
 from dialog.tracker.situation import Mention, Situation, SlotView
+from dialog.tracker.steering import language
 from dialog.tracker.words import Word, common_words, find_phrase, split, words_of
 
 ASKED = 1.0
@@ -29,6 +31,7 @@ _NUMBERS = frozenset({"integer", "number", "percent", "money"})
 _ENDS = frozenset({"from", "to", "arrive", "leave"})
 _NEAR = 4
 _DOUBTFUL = 0.8
+_INTRODUCED = 0.95  # "my name is …"
 
 
 def mentions(situation: Situation, slots: Iterable[SlotView]) -> list[Mention]:
@@ -48,13 +51,17 @@ def _weighed(
 ) -> Mention | None:
     if candidate.p <= _DOUBTFUL and _is_common(situation.text[candidate.start : candidate.end]):
         return None
+    if slot.kind in _FREE and (is_question(situation) or language(situation) is not None):
+        return None  # who asks something, or for a language, does not answer in free words
     first = next((i for i, word in enumerate(words) if word.end > candidate.start), len(words))
     last = next((i for i, word in enumerate(words) if word.start >= candidate.end), len(words))
     named = _is_named(slot, words, first, last)
     role = candidate.role or _role_before(situation, words, first, slot)
     fits = bool(slot.role) and role == slot.role
     clashes = bool(slot.role and role) and role in _ENDS and role != slot.role and not named
-    may = _may_volunteer(situation, slot, named=named or fits or candidate.role == "relative")
+    may = _may_volunteer(
+        situation, slot, candidate.p, named=named or fits or candidate.role == "relative"
+    )
     if not slot.is_asked and not may:
         return None
     score = candidate.p + PER_CHAR * (candidate.end - candidate.start) - ORDER * slot.order
@@ -81,12 +88,12 @@ def _is_common(text: str) -> bool:
     return set(split(text)) <= common_words()
 
 
-def _may_volunteer(situation: Situation, slot: SlotView, *, named: bool) -> bool:
+def _may_volunteer(situation: Situation, slot: SlotView, p: float, *, named: bool) -> bool:
     """Tell whether a slot takes words that nobody asked for; a number only in a correction."""
     if not slot.is_free:
         return False
     if slot.kind in _LOOSE:
-        return named
+        return named or (slot.kind == "person" and p >= _INTRODUCED)
     return named or slot.kind not in _NUMBERS or not slot.is_answered or situation.corrects
 
 

@@ -24,7 +24,8 @@ class Phrases:
     any value will do, unless it is part of an `any_not`, `any_alone` only where it is nearly all
     that is said. `commands` maps the head of a command to phrases that stand for it anywhere,
     `alone` to such that do only where they are all that is said. `polite` words say nothing in a
-    turn, `idle` ones (apart by spaces) do not tell one task or slot from another.
+    turn, `idle` ones (apart by spaces) do not tell one task or slot from another. A question that
+    begins with a word of `request` ("can you …") asks for a deed.
     """
 
     yes: tuple[str, ...]
@@ -42,6 +43,8 @@ class Phrases:
     polite: tuple[str, ...]
     idle: str
     question: tuple[str, ...]
+    chitchat: tuple[str, ...]
+    request: tuple[str, ...]
     ordinals: Mapping[str, int]
     directions: Mapping[str, str]
     languages: Mapping[str, str]

@@ -29,6 +29,16 @@ def is_question(situation: Situation) -> bool:
     )
 
 
+def asks_to_know(situation: Situation) -> bool:
+    """Tell whether a question asks for an answer, and not for a deed ("can you cancel it?")."""
+    if not is_question(situation):
+        return False
+    fillers = set(situation.phrases.polite)
+    words = [w.folded for w in words_of(situation.text)]
+    first = next((w for w in words if w not in fillers or w in ("is", "are")), "")
+    return first not in situation.phrases.request
+
+
 def attribute_question(situation: Situation) -> Ask | None:
     """Return the attribute that is asked for; the longest name that the words hold."""
     words = words_of(situation.text)

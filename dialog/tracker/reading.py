@@ -30,6 +30,7 @@ from dialog.tracker.inferences.presupposition import aimed_at
 from dialog.tracker.inferences.scalars import direction
 from dialog.tracker.offers import chosen
 from dialog.tracker.questions import (
+    asks_to_know,
     attribute_question,
     is_question,
     knowledge_question,
@@ -50,6 +51,7 @@ turn; how near two are that are asked about; how sure a task is that only its sl
 
 _FINAL = {"handoff", "restart", "repeat", "rephrase", "why", "hold", "skip"}
 _GUESS = 0.3
+_CHAT = 0.9
 
 
 class Reading:
@@ -76,10 +78,18 @@ class Reading:
             meant = self._steered(steered[0], started, edits)
             if meant:
                 return [*before, *meant]
+        if self._is_small_talk(started, edits):
+            return [*before, Chitchat(p=_CHAT)]
         found = self._answered(edits) or self._asked(started, edits)
         if not found:
             found = self._told(started, edits)
         return [*before, *found] if before or found else self._nothing()
+
+    def _is_small_talk(self, started: list[Command], edits: Edits) -> bool:
+        situation = self._situation
+        if started or edits.edits or not situation.may_chat:
+            return False
+        return first_phrase(situation.text, situation.phrases.chitchat) is not None
 
     # --- tasks --------------------------------------------------------------------------------
 
@@ -141,7 +151,9 @@ class Reading:
         if isinstance(command, Resume):
             return [aimed_at(situation, command)]
         if isinstance(command, Cancel):
-            if starts and self._scored[0].score >= SECOND and self._is_said_by_the_task():
+            is_asked = situation.has_knowledge and asks_to_know(situation)  # "what does it cost?"
+            is_task = starts and self._scored[0].score >= SECOND and self._is_said_by_the_task()
+            if is_asked or is_task:
                 return []
             aimed = aimed_at(situation, command)
             return [aimed, *starts, *edits.edits] if starts else [aimed]

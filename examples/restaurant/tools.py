@@ -14,10 +14,8 @@ from tools.base import tool
 from tools.errors import ConflictError, NotFoundError
 
 _HERE = Path(__file__).parent
-_RESTAURANTS = {
-    row["id"]: row
-    for row in csv.DictReader((_HERE / "data/restaurants.csv").open(encoding="utf-8"))
-}
+with (_HERE / "data/restaurants.csv").open(encoding="utf-8") as _file:
+    _RESTAURANTS = {row["id"]: row for row in csv.DictReader(_file)}
 _LAST_ORDERS_MIN = 60  # the last table is given an hour before a restaurant closes
 
 _database = sqlite3.connect(os.environ.get("CORNER_BOOKINGS", ":memory:"), check_same_thread=False)
