@@ -11,7 +11,8 @@ from api.bot_bootstrap import simulation_connector, story_parts
 from dialog.bot.definition import BotDefinition
 from dialog.bot.loading import load_bot
 from dialog.builder.check import check_bot
-from dialog.builder.stories import Story, run_story, stories_of
+from dialog.builder.stories import run_story, stories_of
+from dialog.builder.story import Story
 from dialog.simulation.simulator import Simulator
 from dialog.simulation.specification import read_specification
 from dialog.simulation.tool_behaviour import fresh_bot
