@@ -63,6 +63,8 @@ tool_calls = Table(
     sqlite_autoincrement=True,
 )
 
+_INSERT = insert(tool_calls)  # made once: to make one costs as much as to run it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
@@ -193,7 +195,7 @@ class AuditLog:
             values["started_at"] = values["finished_at"] - timedelta(seconds=result.seconds)
         # A deed that is about to be done must be on the disk; what only read can be read again.
         with _Guard(), writing(self._database, is_durable=result is None) as connection:
-            found = connection.execute(insert(tool_calls).values(**values))
+            found = connection.execute(_INSERT, values)
         key = found.inserted_primary_key
         return int(key[0]) if key else 0
 

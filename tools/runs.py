@@ -1,6 +1,6 @@
 """Runs of the tool agent as a service has them: begun, stored, taken up by who may.
 
-Events are written as they come; before a deed is done, and at each end, the log is on the disk.
+Events are written step by step; before a deed is done, and at each end, the log is on the disk.
 Knows no dialogue: which messages a run is about is its caller's to say.
 """
 
@@ -16,6 +16,7 @@ from tools.agent_events import (
     ApprovalAsked,
     CallReturned,
     CallStarted,
+    ModelSpoke,
     RunEnded,
     UserDecided,
 )
@@ -153,11 +154,19 @@ class ToolRuns:
             self._store.append(run_id, len(log), *words)
             log += words
         agent = self._agent(state.opened.tools)
-        seq = len(log)
-        for part in agent.stream(log, context, cancel=cancel):
-            if not isinstance(part, TextDelta):
-                seq = self._store.append(run_id, seq, part, is_durable=self._must_be_kept(part))
-            yield part
+        pad = _Pad(self._store, run_id, len(log))
+        try:
+            for part in agent.stream(log, context, cancel=cancel):
+                if not isinstance(part, TextDelta):
+                    pad.note(part)
+                    # What only read can be read again: it is written with the step that follows.
+                    if self._must_be_kept(part):
+                        pad.write(is_durable=True)
+                    elif isinstance(part, ModelSpoke):
+                        pad.write(is_durable=False)
+                yield part
+        finally:
+            pad.write(is_durable=False)
 
     def _must_be_kept(self, event: AgentEvent) -> bool:
         """Tell whether an event must be on the disk before anything else happens."""
@@ -170,6 +179,22 @@ class ToolRuns:
         registry = self.registry if names is None else self.registry.only(names)
         executor = ToolExecutor(registry=registry, audit=self._audit, gate=self._gate)
         return ToolAgent(self._model, executor, self._strategies_of(registry))
+
+
+class _Pad:
+    """Events on their way into a log, in their order."""
+
+    def __init__(self, store: RunStore, run_id: str, seq: int) -> None:
+        self._store, self._run_id, self._seq = store, run_id, seq
+        self._events: list[AgentEvent] = []
+
+    def note(self, event: AgentEvent) -> None:
+        self._events.append(event)
+
+    def write(self, *, is_durable: bool) -> None:
+        if self._events:
+            events, self._events = self._events, []
+            self._seq = self._store.append(self._run_id, self._seq, *events, is_durable=is_durable)
 
 
 def _decided(state: AgentState, decision: Decision) -> UserDecided:

@@ -168,7 +168,7 @@ class Dialogue:
             self._say(reason, style="yellow")
         try:
             said = self._console.input(
-                f"Call {escape(card.name)}({escape(card.arguments)})? [y/N] "
+                f"Call {escape(card.name)}({escape(card.arguments)})? \\[y/N] "
             )
         except EOFError:
             said = ""

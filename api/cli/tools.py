@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -91,10 +92,18 @@ def _call(executor: ToolExecutor, call: ToolCall, is_agreed: bool) -> ToolResult
     if result.confirmation is None:
         return result
     shown = f"{result.confirmation.tool} with {result.confirmation.arguments}"
-    if not (is_agreed or typer.confirm(f"Call {shown}?", default=False)):
+    if not (is_agreed or _agrees(f"Call {shown}?")):
         return result
     confirmations.agree(result.confirmation.digest)
     return executor.run(call, mandate)
+
+
+def _agrees(question: str) -> bool:
+    try:
+        said = Console(stderr=True).input(f"{escape(question)} \\[y/N] ")
+    except EOFError:
+        return False
+    return said.strip().lower() in {"y", "yes"}
 
 
 def _no_search(text: str, collection: str) -> tuple[Passage, ...]:

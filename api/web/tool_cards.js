@@ -94,7 +94,7 @@ export class ToolCards {
     return element(
       "div",
       { class: "tool-question", role: "group", "aria-label": `Agree to ${card.name}?` },
-      element("p", { text: "This changes something. Shall it be done, with exactly these arguments?" }),
+      element("p", { text: "Shall this be done, with exactly these arguments?" }),
       reasons.length ? element("ul", { class: "tool-reasons" }, ...reasons) : null,
       element("div", { class: "tool-buttons" }, ...buttons),
     );
