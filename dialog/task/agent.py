@@ -2,14 +2,16 @@
 
     known? → put secrets away → record → read → fold → decide ⇄ call, find → say → record
 
-Each event is appended, with the number it must have, before its effect: a crash repeats no write.
+Events are appended, with the numbers they must have, before their effect outside: a crash repeats
+no write. A turn without a deed is one transaction; a message whose turn was cut off before that
+was never answered, and is sent again under its id.
 The spine of the folder; what is decided, said and stored is the work of the files beside it.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from dialog.bot.definition import BotDefinition
@@ -37,6 +39,7 @@ from dialog.task.events import (
     ToolStarted,
     UserUttered,
 )
+from dialog.task.grounding import is_write
 from dialog.task.handoff import summary_of
 from dialog.task.knowledge import Chatter, KnowledgeBase, standalone
 from dialog.task.messages import Reply, UserMessage
@@ -46,6 +49,7 @@ from dialog.task.redaction import Redacted, Vault, redact, with_placeholders
 from dialog.task.sessions import Session, Sessions
 from dialog.task.state import DialogState, HandoffStatus, TaskFrame
 from dialog.task.tool_runner import CallOrigin, ToolRunner
+from dialog.task.transaction import written_with
 from dialog.task.understanding import Tracker, Understanding
 
 MAX_STEPS: Final = 8
@@ -246,7 +250,12 @@ class TaskAgent:
             source=step.source,
         )
         session.append(started)
+        does_write = is_write(self.bot, step.tool)
+        if does_write:
+            session.flush()  # the deed must not be done before it is known to have begun
         session.append(self._run(session, started, frame))
+        if does_write:
+            session.flush()  # nor be in doubt for longer than need be
 
     def _run(self, session: Session, started: ToolStarted, frame: TaskFrame) -> ToolReturned:
         origin = CallOrigin(
@@ -289,7 +298,9 @@ class TaskAgent:
             lost=decision.lost,
             rephrased_from=said.rephrased_from,
         )
-        session.append(uttered, written=self._written(session, acts))
+        written = written_with(self.bot, session.state, session.id, acts, self._parts.clock())
+        session.append(uttered)
+        session.flush(written)
         return self._reply(session, uttered)
 
     def _with_small_talk(self, state: DialogState, acts: tuple[Act, ...]) -> tuple[Act, ...]:
@@ -302,24 +313,6 @@ class TaskAgent:
             replace(act, key="answer", words=words) if act.key == "chitchat" else act
             for act in acts
         )
-
-    def _written(self, session: Session, acts: tuple[Act, ...]) -> Written:
-        """Return what goes with a reply into one transaction: a person's queue, the idle timer."""
-        handoff = next((act for act in acts if act.name is ActName.HANDOFF), None)
-        queued = None
-        if handoff is not None:
-            queued = QueuedHandoff(
-                conversation_id=session.id,
-                queue=str(handoff.options[0]) if handoff.options else "people",
-                summary=summary_of(self.bot, session.state, handoff.reason),
-            )
-        idle_s = self.bot.conversation.idle_s
-        was_idle = any(notice.kind == "idle" for notice in session.state.notices)
-        if idle_s is None or was_idle or not session.state.frames:
-            return Written(handoff=queued, drop_timer="idle")
-        due = self._parts.clock() + timedelta(seconds=idle_s)
-        timer = Timer(conversation_id=session.id, name="idle", due_at=due)
-        return Written(handoff=queued, set_timer=timer)
 
     def _reply(self, session: Session, uttered: BotUttered) -> Reply:
         state = session.state
@@ -353,7 +346,8 @@ class TaskAgent:
             now = self._parts.clock().isoformat()
             try:
                 fired: TaskEvent = TimerFired(name=timer.name, now=now)
-                session.append(fired, written=Written(claim=timer if is_stored else None))
+                session.append(fired)
+                session.flush(Written(claim=timer if is_stored else None))
             except (ConcurrentTurnError, TimerGoneError):
                 self._sessions.drop(timer.conversation_id)
                 return None
@@ -382,7 +376,8 @@ class TaskAgent:
                     status=status,
                     operator=event.operator,
                 )
-            session.append(event, written=Written(handoff=queued))
+            session.append(event)
+            session.flush(Written(handoff=queued))
             return self._finish(session, "") if event.action == "return" else None
 
     def delete(self, conversation_id: str) -> None:

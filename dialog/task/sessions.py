@@ -24,7 +24,11 @@ _MAX_REPLIES: Final = 64
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """A conversation at hand; `seq` is the number of its next event."""
+    """A conversation at hand; `seq` is the number of the next event in the log.
+
+    Events take effect on the state at once and on the log with `flush`, together in one
+    transaction: before anything that they bring about outside, and before a reply is sent.
+    """
 
     bot: BotDefinition
     log: TaskEventLog
@@ -34,6 +38,7 @@ class Session:
     replies: dict[str, BotUttered] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     last_reply: BotUttered | None = None
+    waiting: list[TaskEvent] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -44,16 +49,22 @@ class Session:
         """Tell whether a message of this id was recorded."""
         return message_id in self.seen
 
-    def append(self, *events: TaskEvent, written: Written | None = None) -> DialogState:
-        """Record events, then let them take effect on the state; return it.
+    def append(self, event: TaskEvent) -> DialogState:
+        """Let an event take effect on the state; it is recorded with the next `flush`."""
+        self.waiting.append(event)
+        self.take(event)
+        return self.state
+
+    def flush(self, written: Written | None = None) -> None:
+        """Record what waits for it, and what goes with it, in one transaction.
 
         Raises:
             ConcurrentTurnError: the log has moved on.
+            TimerGoneError: a timer to claim is not there any more.
         """
-        self.seq = self.log.append(self.id, self.seq, *events, written=written)
-        for event in events:
-            self.take(event)
-        return self.state
+        if self.waiting or written is not None:
+            self.seq = self.log.append(self.id, self.seq, *self.waiting, written=written)
+            self.waiting.clear()
 
     def take(self, event: TaskEvent) -> None:
         """Let an event that is in the log take effect."""
