@@ -83,6 +83,7 @@ class TaskModel:
     worlds: GuardWorlds = field(init=False)
     uses: Mapping[str, frozenset[str]] = field(init=False)
     steps: dict[str, StepDefinition] = field(init=False)
+    matters: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         slots = {**self.task.slots, **self.bot.user}
@@ -91,6 +92,9 @@ class TaskModel:
         self.worlds = GuardWorlds(guards, types, self.task.slots)
         self.uses = dependencies(self.bot, self.task).uses
         self.steps = dict(all_steps(self.task.do))
+        names = [guard.names for guard in guards.values()]
+        names += [used for node, used in self.uses.items() if node.startswith(("check:", "find"))]
+        self.matters = frozenset().union(*names)
 
     def moves(self, state: State) -> Moves:
         """Yield all moves from a state."""
@@ -190,11 +194,16 @@ class TaskModel:
             yield move, _ended(state, "person")
 
     def _free(self, state: State, asked: SlotDefinition | None) -> Moves:
-        for name in sorted(state.filled):
+        """Yield what a user may do unasked.
+
+        To change or to volunteer a value that no guard, check or search uses leads nowhere new.
+        """
+        for name in sorted(state.filled & self.matters):
             if name in self.task.slots and self.task.slots[name].fill is not Fill.TOOL:
                 yield Move(kind=Kind.FREE, act="change", about=name), self._given(state, name)
         for name, slot in self.task.slots.items():
             is_other = asked is None or name != asked.name
+            is_other = is_other and name in self.matters
             if is_other and name not in state.filled and slot.fill is Fill.ANYTIME:
                 yield Move(kind=Kind.FREE, act="over-answer", about=name), self._given(state, name)
         yield Move(kind=Kind.FREE, act="cancel"), _ended(state, "cancelled")
