@@ -21,7 +21,7 @@ from dialog.builder.findings import error
 from dialog.builder.task_model import GOOD_ENDS, Kind, Move, Phase, State, TaskModel
 from dialog.slot_types.base import JsonValue
 
-DEPTH = 12
+DEPTH = 30
 MAX_STATES = 200_000
 
 
