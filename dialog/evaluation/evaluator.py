@@ -48,6 +48,7 @@ class Evaluation:
 
     figures: Mapping[str, Any]
     decisions: tuple[JudgedDecision, ...] = ()
+    tokens: tuple[tuple[int, int], ...] = ()  # number of the turn in its dialogue, tokens computed
 
 
 def evaluate(
@@ -84,7 +85,7 @@ class _Run:
         self._joint: list[list[float]] = []  # by dialogue
         self._counts = SlotCounts()
         self._decisions: list[JudgedDecision] = []
-        self._tokens: list[int] = []
+        self._tokens: list[tuple[int, int]] = []
         self._invented = 0
         self._slots = 0
 
@@ -101,7 +102,7 @@ class _Run:
             self._counts.add(reference, hypothesis)
             self._invented += len(found.invented)
             self._slots += sum(map(len, hypothesis.values()))
-            self._tokens.append(found.tokens_computed)
+            self._tokens.append((number + 1, found.tokens_computed))
             self._decisions += [
                 judged(decision, before, reference, dialogue=dialogue.id, turn=number)
                 for decision in found.decisions
@@ -184,11 +185,12 @@ class _Run:
                 "slot_f1": slots.f1,
                 "invented_values": self._invented,
                 "num_slot_values": self._slots,
-                "tokens_per_turn": sum(self._tokens) / len(self._tokens),
+                "tokens_per_turn": sum(n for _, n in self._tokens) / len(self._tokens),
                 **calibration_figures(self._decisions),
                 "seed": seed,
             },
             decisions=tuple(self._decisions),
+            tokens=tuple(self._tokens),
         )
 
 
