@@ -4,6 +4,7 @@ import typer
 
 from api.cli.bot_chat import chat
 from api.cli.bot_check import check
+from api.cli.bot_evaluate import evaluate_corpus
 from api.cli.bot_graph import graph
 from api.cli.bot_log import explain, replay
 from api.cli.bot_new import new
@@ -42,3 +43,7 @@ bot_app.command(
 bot_app.command("explain", epilog="Example:  python -m api bot explain examples/bank talk.jsonl 2")(
     explain
 )
+bot_app.command(
+    "evaluate",
+    epilog="Example:  python -m api bot evaluate --format woz --data ../shared/data/woz",
+)(evaluate_corpus)
