@@ -59,10 +59,13 @@ def is_like(a: str, b: str, *, fuzzy: bool = True) -> bool:
     `a` is what was said. Short words, common ones and those with digits must be equal; the first
     letter must be the same unless the first two are swapped.
     """
-    if a == b:
-        return True
+    return a == b or (fuzzy and _is_slip(a, b))
+
+
+@lru_cache(maxsize=65_536)
+def _is_slip(a: str, b: str) -> bool:
     longer = max(len(a), len(b))
-    if not fuzzy or min(len(a), len(b)) < _ONE_EDIT - 1 or longer < _ONE_EDIT:
+    if min(len(a), len(b)) < _ONE_EDIT - 1 or longer < _ONE_EDIT:
         return False
     if a in common_words():
         return False
@@ -81,19 +84,27 @@ def find_phrase(
     n = len(phrase)
     if not n or (whole and len(words) != n):
         return []
-    return [
-        (i, i + n)
-        for i in range(len(words) - n + 1)
-        if all(is_like(words[i + k].folded, phrase[k], fuzzy=fuzzy) for k in range(n))
-    ]
+    first, found = phrase[0], []
+    for i in range(len(words) - n + 1):
+        said = words[i].folded
+        if (said == first or (fuzzy and _is_slip(said, first))) and all(
+            is_like(words[i + k].folded, phrase[k], fuzzy=fuzzy) for k in range(1, n)
+        ):
+            found.append((i, i + n))
+    return found
 
 
 def first_phrase(text: str, phrases: Iterable[str], *, fuzzy: bool = True) -> Found | None:
     """Return the earliest of some phrases in a text, of those that begin together the longest."""
     words = words_of(text)
+    said = {word.folded for word in words}
+    has_slips = fuzzy and any(len(word) >= _ONE_EDIT - 1 for word in said - common_words())
     best: Found | None = None
     for phrase in phrases:
-        for first, last in find_phrase(words, split(phrase), fuzzy=fuzzy):
+        parts = split(phrase)
+        if not has_slips and not said.issuperset(parts):
+            continue
+        for first, last in find_phrase(words, parts, fuzzy=fuzzy):
             found = Found(
                 phrase=phrase,
                 start=words[first].start,
