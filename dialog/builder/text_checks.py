@@ -19,7 +19,8 @@ _ARTICLE = {
 _NO_NOUNS = frozenset({
     "and", "or", "at", "on", "in", "to", "from", "for", "by", "per", "of", "is", "are", "until",
     "a", "an", "the", "with", "each", "und", "oder", "um", "am", "im", "bis", "von", "für", "pro",
-    "ist", "mit", "et", "ou", "de", "du", "pour", "par", "est", "avec", "then", "will", "was",
+    "ist", "mit", "der", "die", "das", "den", "je", "et", "ou", "la", "le", "les", "par", "de",
+    "du", "pour", "est", "avec", "then", "will", "was",
 })  # fmt: skip
 
 
