@@ -12,7 +12,7 @@ from dialog.task.buttons import payload_of
 from dialog.task.commands import Choose
 from dialog.task.handoff import summary_of
 from dialog.task.messages import Reply
-from dialog.task.state import DialogState, TaskFrame
+from dialog.task.state import DialogState, PairKind, TaskFrame
 from dialog.task.value_words import label, plain_words, say_value
 
 MAX_CONTENT = 4_000
@@ -208,7 +208,7 @@ class TaskStateModel(BaseModel):
             cell = frame.cell(name)
             words = say_value(slot, cell.value, state.locale) if cell.has_value else ""
             if cell.is_dontcare:
-                words = plain_words(None, state.locale) or "any"
+                words = "any"
             slots.append(
                 SlotModel(
                     name=name,
@@ -236,6 +236,19 @@ class HandoffModel(BaseModel):
     summary: str
 
 
+_ASKS = {
+    PairKind.QUESTION: "the bot asks for: {slot}",
+    PairKind.OFFER: "which of the offers it shall be",
+    PairKind.CHECK: "whether these values are right",
+    PairKind.CLARIFY: "which of two meanings it is: {slot}",
+    PairKind.STEP: "a yes or a no",
+    PairKind.INTENT: "whether to go on with another task",
+    PairKind.RESUME: "whether to go back to a task",
+    PairKind.HANDOFF: "whether a person shall come",
+    PairKind.CLOSING: "what else there is to do",
+}
+
+
 class BotStateModel(BaseModel):
     """`GET /v1/conversations/{id}/state`: tasks from the top of the stack down."""
 
@@ -253,7 +266,7 @@ class BotStateModel(BaseModel):
         """Return what is shown of a state."""
         frames = list(reversed(state.frames)) or list(state.closed[-1:])
         pair = state.open_pair
-        asked = "" if pair is None else f"{pair.act.name.value} {label(pair.slot)}".strip()
+        asked = "" if pair is None else _ASKS.get(pair.kind, "").format(slot=label(pair.slot))
         return cls(
             bot=bot.name,
             locale=state.locale,
