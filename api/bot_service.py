@@ -165,7 +165,7 @@ class BotService:
             raise BotVersionError(
                 f"conversation {conversation_id!r} began with a version of {head.bot!r} that is not"
                 " loaded any more; open a new conversation, or move this one to the new version"
-                f" with 'python -m api bot replay {conversation_id} --bot FOLDER --migrate'"
+                f" with 'python -m api bot replay FOLDER {conversation_id} --migrate'"
             )
         return agent
 

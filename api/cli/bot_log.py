@@ -1,6 +1,7 @@
 """`bot replay` and `bot explain`: stored conversations, run again and read turn by turn."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
 from api.settings import load_settings
 from dialog.builder.command_text import command_text
 from dialog.builder.decision_card import card_of, cards_of
+from dialog.builder.migration import migrate
 from dialog.builder.replay import Edit, Replay, Replayer, check_replay
 from dialog.task.events import TaskEvent, event_payload, task_event
 
@@ -58,12 +60,16 @@ def replay(
     says: Annotated[
         str | None, typer.Option("--says", help="What the user says in that turn instead.")
     ] = None,
+    moves: Annotated[
+        bool, typer.Option("--migrate", help="Let the conversation go on with this version.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a stored conversation again, with this bot, and show what it says differently.
 
-    Exit code 1: something differs. The stored conversation is never altered, and no function of
-    the bot is called: their recorded results are used.
+    Exit code 1: something differs. The stored conversation is never altered, except that --migrate
+    notes the version it goes on with; no function of the bot is called: their recorded results are
+    used.
     """
     if (turn is None) != (says is None):
         raise typer.BadParameter("--turn and --says belong together")
@@ -81,7 +87,11 @@ def replay(
         print_json(_as_json(found))
     else:
         _print(found)
-    if found.changed:
+    if moves:
+        with stored_logs(load_settings()) as logs:
+            migrate(logs, log, definition)
+        print(f"{log} goes on with this version", file=sys.stderr)
+    elif found.changed:
         raise typer.Exit(1)
 
 

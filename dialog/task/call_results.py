@@ -21,7 +21,8 @@ _MAY_PASS_LATER: Final = frozenset({"unavailable", "timeout", "retryable"})
 def call_started(bot: BotDefinition, state: DialogState, event: ToolStarted) -> DialogState:
     """Return the state with a call under way."""
     frame = state.frame(event.frame)
-    assert frame is not None, "a call belongs to an open frame"
+    if frame is None or frame not in state.frames:
+        return state  # a log of another version of the bot, whose task is not there any more
     does_write = is_write(bot, event.tool)
     call = Call(
         id=event.call_id,
@@ -67,7 +68,10 @@ def _checked(
     state = state.with_frame(frame)
     if _is_true(value):
         return state
-    check = bot.tasks[frame.task].check[int(call.place.partition(":")[2])]
+    number, checks = int(call.place.partition(":")[2]), bot.tasks[frame.task].check
+    if number >= len(checks):
+        return state
+    check = checks[number]
     names = frozenset(call.arguments)
     if check.call is not None and check.call.arguments is not None:
         names = frozenset().union(*(value.names for _, value in check.call.arguments))
@@ -100,7 +104,8 @@ def _failed(
     task = bot.tasks[frame.task]
     state = state.with_frame(frame)
     program = program_of(task, frame.program)
-    step = program[frame.step].step if call.purpose == "call" else None
+    is_step = call.purpose == "call" and frame.step < len(program)
+    step = program[frame.step].step if is_step else None
     limit = step.retry if step is not None else 1
     if event.error in _MAY_PASS_LATER and not event.is_in_doubt and frame.retries < limit:
         return state.with_frame(replace(frame, retries=frame.retries + 1))

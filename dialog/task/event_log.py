@@ -13,7 +13,7 @@ from typing import Protocol
 
 from dialog.errors import ConcurrentTurnError, TimerGoneError, UnknownConversationError
 from dialog.task.commands import JSON
-from dialog.task.events import BotUttered, TaskEvent, UserUttered
+from dialog.task.events import BotUttered, Migrated, TaskEvent, UserUttered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +189,10 @@ class MemoryTaskLog:
                     actual_seq=len(log),
                 )
             log.extend(events)
+            for event in events:
+                if isinstance(event, Migrated):
+                    head = self._heads[conversation_id]
+                    self._heads[conversation_id] = replace(head, bot_hash=event.bot_hash)
             self._write(conversation_id, written or Written())
             return len(log)
 
@@ -232,8 +236,3 @@ class MemoryTaskLog:
         """Return the handoffs of a status, the oldest first."""
         with self._lock:
             return [h for h in self._handoffs.values() if h.status == status]
-
-    def with_bot_hash(self, conversation_id: str, bot_hash: str) -> None:
-        """Note that a conversation goes on with another version of its bot."""
-        with self._lock:
-            self._heads[conversation_id] = replace(self._heads[conversation_id], bot_hash=bot_hash)
