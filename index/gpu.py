@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 _FILE = "lists.faiss"
 _BITS, _CODES = 8, 256
 _TRAINING_ROWS = 262_144
+_WIDTHS = (96, 64, 56, 48, 32, 28, 24, 20, 16, 12, 8, 4, 3, 2, 1)  # codes a row on a GPU
 _REFINED = 10
 _MOST_CANDIDATES = 1024  # what a GPU search can return
 
@@ -59,7 +60,7 @@ class GpuBuilder:
         set_threads(threads)
         n, d = checked.x.shape
         lists = min(self.num_lists or max(1, round(n**0.5)), n)
-        num_codes = next(s for s in (96, 64, 48, 32, 16, 8, 4, 2, 1) if d % s == 0 and s <= d)
+        num_codes = next(s for s in _WIDTHS if d % s == 0 and s <= max(1, d // 4))
         quantizer = faiss.IndexFlat(d, metric_of(metric))
         index = faiss.IndexIVFPQ(quantizer, d, lists, num_codes, _BITS, metric_of(metric))
         index.cp.seed = index.pq.cp.seed = seed
