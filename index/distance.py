@@ -10,6 +10,8 @@ from jaxtyping import Float, Float32, Float64
 
 from index.protocol import Metric
 
+_TINY = 1e-300  # below the square of any two lengths in single precision
+
 
 def similarities(
     query: Float[np.ndarray, " d"], vectors: Float[np.ndarray, "n d"], metric: Metric
@@ -33,9 +35,11 @@ def similarities_of(
     if metric is Metric.INNER_PRODUCT:
         return dots
     squares = np.einsum("bmd,bmd->bm", x, x) * np.einsum("bd,bd->b", q, q)[:, None]
-    squares[squares == 0] = np.inf
-    cosines = dots / np.sqrt(squares)
-    return np.minimum(np.maximum(cosines, -1.0), 1.0)
+    np.maximum(squares, _TINY, out=squares)  # where a vector is all zeros, the product is 0 as well
+    np.sqrt(squares, out=squares)
+    np.divide(dots, squares, out=dots)
+    np.minimum(dots, 1.0, out=dots)
+    return np.maximum(dots, -1.0, out=dots)
 
 
 def unit_rows(vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:

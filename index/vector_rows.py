@@ -20,6 +20,7 @@ from index.protocol import Metric
 _ROUNDING = 1e-5
 _BLOCK_BYTES = 16 << 20  # of gathered rows at a time
 _CHECKED_ROWS = 16384
+_TINY = 1e-300  # below the square of any length in single precision
 _FEW = 8  # queries from which on a matrix product beats a loop over the rows for each
 _SPARE = 8  # candidates beyond k that are compared in double precision without a first look
 _WIDER = 24  # neighbours beyond k that the matrix product keeps, for rounding and ties
@@ -135,11 +136,11 @@ class VectorRows:
         b, m = candidates.shape
         k = request.k
         step = max(1, _BLOCK_BYTES // (max(m, 1) * self.dim * 4))
+        if request.allow is None and b <= step and 0 < k <= m and candidates.min() >= 0:
+            return self._best(request, candidates, None)
         usable = candidates >= 0
         if request.allow is not None:
             usable &= request.allow[candidates]
-        if k and m >= k and b <= step and usable.all():
-            return self._best(request, candidates, None)
         enough = usable.sum(axis=1) >= k
         rows, scores = np.zeros((b, k), np.int64), np.zeros((b, k))
         if not k:
@@ -199,10 +200,7 @@ class VectorRows:
     ) -> Found:
         m, k = candidates.shape[1], request.k
         if m > k + _SPARE:
-            gathered = self.x[candidates]
-            near = np.matmul(gathered, request.compared[:, :, None])[:, :, 0]
-            if self.metric is Metric.L2:
-                near = 2 * near - np.einsum("bmd,bmd->bm", gathered, gathered)
+            near = self._compared(request.compared, candidates)
             if usable is not None:
                 near[~usable] = -np.inf
             kth = np.partition(near, m - k, axis=1)[:, m - k]
@@ -214,6 +212,19 @@ class VectorRows:
                 if usable is not None:
                     usable = np.take_along_axis(usable, picked, axis=1)
         return self._settled(request, candidates, usable)
+
+    def _compared(
+        self, queries: Float32[np.ndarray, "b d"], candidates: Int64[np.ndarray, "b m"]
+    ) -> Float32[np.ndarray, "b m"]:
+        """Return how near the candidates are in single precision, without copying their rows."""
+        set_threads(self.threads)
+        candidates = np.ascontiguousarray(candidates)
+        near = np.empty(candidates.shape, np.float32)
+        is_l2 = self.metric is Metric.L2
+        loop = faiss.fvec_L2sqr_by_idx if is_l2 else faiss.fvec_inner_products_by_idx
+        arrays = map(faiss.swig_ptr, (near, queries, self.x, candidates))
+        loop(*arrays, self.dim, *candidates.shape)
+        return -near if is_l2 else near
 
     def _settled(
         self,
@@ -251,8 +262,7 @@ class VectorRows:
 def _at_length_one(queries: Float[np.ndarray, "b d"]) -> Float32[np.ndarray, "b d"]:
     """Do as `unit_rows` does, in fewer steps."""
     x = queries.astype(np.float64)
-    norms = np.sqrt(np.einsum("bd,bd->b", x, x))
-    norms[norms == 0] = 1
+    norms = np.sqrt(np.maximum(np.einsum("bd,bd->b", x, x), _TINY))
     x /= norms[:, None]
     return x.astype(np.float32)
 
