@@ -28,13 +28,13 @@ def similarities_of(
     x = vectors.astype(np.float64)
     if metric is Metric.L2:
         x -= q[:, None, :]
-        return -np.einsum("bmd,bmd->bm", x, x)
+        return -np.vecdot(x, x)
     # Not `x @ q`: BLAS sums in an order that depends on where a row stands, so that copies of one
     # vector would not tie.
-    dots: Float64[np.ndarray, "b m"] = np.einsum("bmd,bd->bm", x, q)
+    dots: Float64[np.ndarray, "b m"] = np.vecdot(x, q[:, None, :])
     if metric is Metric.INNER_PRODUCT:
         return dots
-    squares = np.einsum("bmd,bmd->bm", x, x) * np.einsum("bd,bd->b", q, q)[:, None]
+    squares = np.vecdot(x, x) * np.vecdot(q, q)[:, None]
     np.maximum(squares, _TINY, out=squares)  # where a vector is all zeros, the product is 0 as well
     np.sqrt(squares, out=squares)
     np.divide(dots, squares, out=dots)

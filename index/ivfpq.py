@@ -133,11 +133,13 @@ class IvfPqBackend:
         self._rows = rows
         self._index = index
         self._lists = faiss.downcast_index(index.index)
+        self._num_lists = int(self._lists.nlist)
+        self._unfiltered: dict[int, Any] = {}  # search parameters by nprobe; making them takes long
 
     @property
     def num_lists(self) -> int:
         """How many lists there are."""
-        return int(self._lists.nlist)
+        return self._num_lists
 
     def search(
         self,
@@ -154,8 +156,12 @@ class IvfPqBackend:
         set_threads(self._rows.threads)
         wanted = max(request.k * self._builder.refined, _FEWEST_REFINED)
         narrowed = selector(request.allow)  # held until the search is over
-        inner = faiss.SearchParametersIVF(nprobe=min(effort, self.num_lists), sel=narrowed)
-        parameters = faiss.SearchParametersPreTransform(index_params=inner)
+        nprobe = min(effort, self.num_lists)
+        parameters = self._unfiltered.get(nprobe) if narrowed is None else None
+        if parameters is None:
+            parameters = _parameters(nprobe, narrowed)
+        if narrowed is None:
+            self._unfiltered[nprobe] = parameters
         _, found = self._index.search(
             request.compared, min(wanted, len(self._rows)), params=parameters
         )
@@ -177,6 +183,11 @@ class IvfPqBackend:
         """Say whether the allowed rows are fewer than a search of all lists would look at."""
         visited = len(self._rows) * min(effort, self.num_lists) // self.num_lists
         return int(np.count_nonzero(allow)) <= max(visited // 8, 1024)
+
+
+def _parameters(nprobe: int, narrowed: Any) -> Any:
+    inner = faiss.SearchParametersIVF(nprobe=nprobe, sel=narrowed)
+    return faiss.SearchParametersPreTransform(index_params=inner)
 
 
 def _lists_for(n: int) -> int:

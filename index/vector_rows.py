@@ -74,7 +74,7 @@ class VectorRows:
         for at in range(0, len(x), _CHECKED_ROWS):
             block = x[at : at + _CHECKED_ROWS]
             check_components(block, "a row")
-            norms = np.sqrt(np.einsum("nd,nd->n", block, block))
+            norms = np.sqrt(np.vecdot(block, block))
             if metric is Metric.COSINE and not np.all((np.abs(norms - 1) < 1e-3) | (norms == 0)):
                 raise ValueError(
                     "a row has not length one, as cosine needs; pass the rows through"
@@ -172,7 +172,7 @@ class VectorRows:
             near, found = _multiplied(request.compared, x, k, self.metric)
             kth = near[:, k - 1]
             # It adds and subtracts norms: L2 is no more precise than its largest term.
-            reach = np.square(np.linalg.norm(request.compared, axis=1) + self.largest_norm)
+            reach = self._reach(request)
             slack = _ROUNDING * reach
             certain = (near[:, -1] < kth - slack) | (found.shape[1] == len(x))
             width = int((near >= (kth - slack)[:, None]).sum(axis=1).max())
@@ -204,7 +204,7 @@ class VectorRows:
             if usable is not None:
                 near[~usable] = -np.inf
             kth = np.partition(near, m - k, axis=1)[:, m - k]
-            reach = np.square(np.linalg.norm(request.compared, axis=1) + self.largest_norm)
+            reach = self._reach(request)
             width = int((near >= (kth - _ROUNDING * reach)[:, None]).sum(axis=1).max())
             if width < m:
                 picked = np.argpartition(near, m - width, axis=1)[:, m - width :]
@@ -212,6 +212,11 @@ class VectorRows:
                 if usable is not None:
                     usable = np.take_along_axis(usable, picked, axis=1)
         return self._settled(request, candidates, usable)
+
+    def _reach(self, request: Request) -> Float32[np.ndarray, " b"]:
+        """Return the greatest that terms of a similarity to each query can be."""
+        norms = np.sqrt(np.vecdot(request.compared, request.compared))
+        return np.square(norms + np.float32(self.largest_norm))
 
     def _compared(
         self, queries: Float32[np.ndarray, "b d"], candidates: Int64[np.ndarray, "b m"]
@@ -262,7 +267,7 @@ class VectorRows:
 def _at_length_one(queries: Float[np.ndarray, "b d"]) -> Float32[np.ndarray, "b d"]:
     """Do as `unit_rows` does, in fewer steps."""
     x = queries.astype(np.float64)
-    norms = np.sqrt(np.maximum(np.einsum("bd,bd->b", x, x), _TINY))
+    norms = np.sqrt(np.maximum(np.vecdot(x, x), _TINY))
     x /= norms[:, None]
     return x.astype(np.float32)
 
