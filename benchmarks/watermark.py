@@ -6,10 +6,12 @@ same), `distortion` (an enumerable model), `model` (replies of the default model
 prediction), `chat` (its answers, by prediction), `attacks` (edits, synonyms, tokenising again, a
 paraphrase of its replies), `price` (perplexity, diversity, time of a step), `forms` (JSON by both
 detectors; slots, citations and JSON with the mark on and off). All of them take hours of a slow
-machine: `--add` puts one after the other into one file.
+machine: `--add` puts one after the other into one file, and `--keep` keeps the model's replies, so
+that an interrupted run goes on where it was.
 
     python -m benchmarks.watermark [--data FOLDER] [--part NAME]… [--only ROW]… [--scheme NAME]…
                                    [--replies N]
+                                   [--keep FOLDER [--kept-only]]
                                    [--tokens N] [--rounds N] [--quick] [--json FILE] [--seed N]
 """
 
@@ -28,6 +30,7 @@ from api.settings import load_settings
 from benchmarks.report import REPOSITORY, Figure, read, write
 from benchmarks.watermark_forms import identity_figures, json_figures
 from benchmarks.watermark_generations import (
+    ROWS,
     TEMPERATURE,
     Drawing,
     Reply,
@@ -36,6 +39,7 @@ from benchmarks.watermark_generations import (
     real_power_figures,
     replies,
 )
+from benchmarks.watermark_kept import KeptReplies
 from benchmarks.watermark_null import human_texts, null_figures, user_turns
 from benchmarks.watermark_power import power_figures
 from benchmarks.watermark_price import distortion_figures, overhead_figures, quality_figures
@@ -84,6 +88,8 @@ class Bench:
     sizes: Sizes
     schemes: Sequence[str] = SCHEMES
     only: Sequence[str] = ()
+    keep: Path | None = None
+    draws: bool = True
     said: dict[str, list[Reply]] = field(default_factory=dict)
 
     def is_asked(self, name: str) -> bool:
@@ -122,14 +128,35 @@ class Bench:
         return beginnings(text, self.engine.model.tokenizer.encode, num)
 
     def replies_of(self, name: str, num: int) -> list[Reply]:
-        """Return marked replies, those that there are already where they are enough."""
-        known = self.said.get(name, [])
-        if len(known) < num:
-            prompts = self.prompts(self.sizes.replies)[:num]
-            drawing = Drawing(num_tokens=self.sizes.tokens, temperatures=(TEMPERATURE,))
-            known = replies(self.engine, prompts, name, drawing)
-            self.said[name] = known
+        """Return marked replies, those that there are already where they are enough.
+
+        With a folder to keep them in they are written to it as they come; where none are to be
+        drawn, those that are kept are all, however few.
+        """
+        known = self.said.setdefault(name, [])
+        drawing = Drawing(num_tokens=self.sizes.tokens, temperatures=(TEMPERATURE,))
+        kept = None if self.keep is None else self._kept(self.keep, name)
+        if kept is not None:
+            known[:] = kept.replies
+        while self.draws and len(known) < num:
+            first = len(known)
+            prompts = self.prompts(self.sizes.replies)[first : min(first + ROWS, num)]
+            drawn = replies(self.engine, prompts, name, drawing, first=first)
+            known.extend(drawn)
+            if kept is not None:
+                kept.add(drawn)
         return known[:num]
+
+    def _kept(self, folder: Path, name: str) -> KeptReplies:
+        drawn = {
+            "scheme": name,
+            "model": DEFAULT_CHAT_MODEL,
+            "num_prompts": self.sizes.replies,
+            "num_tokens": self.sizes.tokens,
+            "temperature": TEMPERATURE,
+            "key": self.marker.ring.current.id,
+        }
+        return KeptReplies(folder / f"{name}.jsonl", drawn)
 
     def turns(self, num: int) -> list[str]:
         """Return first turns of users."""
@@ -226,6 +253,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--add", action="store_true", help="keep the figures of the JSON file, of the same commit"
     )
     parser.add_argument("--replies", type=int, default=None, help="of each scheme; default 400")
+    parser.add_argument(
+        "--keep", type=Path, default=None, metavar="FOLDER", help="of the model's replies"
+    )
+    parser.add_argument(
+        "--kept-only", action="store_true", help="draw no more replies than there are in it"
+    )
     parser.add_argument("--tokens", type=int, default=None, help="of each reply; default 200")
     parser.add_argument("--rounds", type=int, default=None, help="of timed steps; default 15")
     parser.add_argument("--quick", action="store_true", help="fewer keys and replies")
@@ -235,12 +268,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("wikitext2/valid.txt", "sgd/dev_600.jsonl"):
         if not (options.data / name).is_file():
             parser.error(f"there is no {name} below {options.data}")
+    if options.kept_only and options.keep is None:
+        parser.error("--kept-only needs --keep FOLDER")
     bench = Bench(
         data=options.data,
         seed=options.seed,
         sizes=_sizes(options),
         schemes=tuple(options.scheme or SCHEMES),
         only=tuple(options.only),
+        keep=options.keep,
+        draws=not options.kept_only,
     )
     rows: list[Figure] = []
     if options.add and options.json is not None and options.json.is_file():

@@ -74,9 +74,9 @@ class Drawing:
 
 
 def replies(
-    engine: Engine, prompts: Sequence[Sequence[int]], mark: str, drawing: Drawing
+    engine: Engine, prompts: Sequence[Sequence[int]], mark: str, drawing: Drawing, *, first: int = 0
 ) -> list[Reply]:
-    """Return the replies to some prompts, `ROWS` at a time; the i-th is drawn by seed i."""
+    """Return the replies to some prompts, `ROWS` at a time; the i-th is drawn by seed first + i."""
     found: list[Reply] = []
     for start in range(0, len(prompts), ROWS):
         ends: dict[int, Part | Exception] = {}
@@ -84,7 +84,7 @@ def replies(
         for i, prompt in enumerate(prompts[start : start + ROWS]):
             wish = DecodeSpec(grammar=drawing.grammar, mark=mark, speculation=_OFF)
             request = engine.add_request(
-                prompt, drawing.params(start + i), _keeper(ends, i), spec=wish
+                prompt, drawing.params(first + start + i), _keeper(ends, i), spec=wish
             )
             group.append((request, Reply(token_ids=[])))
         while engine.has_work:

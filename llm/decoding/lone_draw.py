@@ -1,6 +1,6 @@
 """The draw of one row by itself: it has cuts, weights or noise that the sampler does not know.
 
-Also what a mark wants to know of any row. Letters: `v` vocabulary.
+Letters: `v` vocabulary.
 """
 
 import numpy as np
@@ -8,13 +8,11 @@ from jaxtyping import Float32
 
 from llm.decoding.draw import draw
 from llm.decoding.logit_rows import damaged
-from llm.decoding.phases import Survivors, Witness
+from llm.decoding.phases import Survivors
 from llm.decoding.pipeline_row import PipelineRow
 from llm.decoding.sampler import BatchSampler, SamplingRows
 from llm.decoding.speculative import verify
 from llm.decoding.truncate import GREEDY_BELOW, MARKED_GREEDY, truncate
-
-_WITNESSED = 512
 
 
 def is_alone(row: PipelineRow) -> bool:
@@ -79,20 +77,6 @@ class LoneDraw:
         return draw(
             survivors.token_ids, survivors.log_probs, seed=seed, position=position, stream=stream
         )
-
-    def bear_witness(self, row: PipelineRow, logits: Float32[np.ndarray, " v"], token: int) -> None:
-        """Let a mark note a token, with what could have come instead where it wants to know."""
-        mark: object = row.guidance.mark
-        if not isinstance(mark, Witness):
-            return
-        told = None
-        if mark.wants_survivors:
-            found = self._found(row, logits) if row.survivors is None else row.survivors
-            # the rest weighs next to nothing, and there may be very many
-            told = Survivors(
-                token_ids=found.token_ids[:_WITNESSED], log_probs=found.log_probs[:_WITNESSED]
-            )
-        mark.witness(told, token)
 
     def _found(self, row: PipelineRow, logits: Float32[np.ndarray, " v"]) -> Survivors:
         return self._sampler.survivors(logits[None], self._sampling.at([row.slot])).row(0)

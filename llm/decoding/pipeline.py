@@ -31,6 +31,7 @@ from llm.decoding.row_phases import followers, steered
 from llm.decoding.sampler import DAMAGED, BatchSampler, SamplingRows
 from llm.decoding.shape import Shape
 from llm.decoding.spellings import Spellings
+from llm.decoding.witnessed_draw import WitnessedDraw
 from llm.decoding.word_lists import WordLists
 from llm.errors import ConstraintConflictError, EngineFailureError, LLMError
 from llm.sampling_params import SamplingParams
@@ -67,6 +68,7 @@ class Pipeline:
         self._word_lists = WordLists(Spellings(tokens.token_bytes), tokens.eos_ids)
         self._sampling = SamplingRows()
         self._alone = LoneDraw(sampler, self._sampling)
+        self._witnessed = WitnessedDraw(sampler, self._sampling)
         self._rows: list[PipelineRow] = []
         self._numbers = itertools.count()
 
@@ -141,11 +143,7 @@ class Pipeline:
         """
         seats = self._seats(rows)
         if all(map(_is_plain, rows)):
-            tokens = self._sampler.draw(logits, seats)
-            for i, row in enumerate(rows):
-                if row.is_marked and tokens[i] >= 0:
-                    self._alone.bear_witness(row, logits[i], int(tokens[i]))
-            return _plain_result(tokens)
+            return _plain_result(self._witnessed.draw(logits, rows, seats))
         return self._draw_phased(logits, rows, seats, forwards)
 
     def followers(
@@ -188,9 +186,9 @@ class Pipeline:
             if told is not None:
                 logprobs[i] = told
         for i, row in enumerate(rows):
-            if row.is_marked and i not in errors:
+            if row.witness is not None and i not in errors:
                 seen = z[i] if row.logits is None else row.logits
-                self._alone.bear_witness(row, seen, int(tokens[i]))
+                self._witnessed.bear_witness(row, seen, int(tokens[i]))
         for i, error in errors.items():
             tokens[i] = DAMAGED if isinstance(error, EngineFailureError) else CONFLICT
         return PipelineResult(token_ids=tokens, errors=errors, logprobs=logprobs)

@@ -9,7 +9,15 @@ import math
 from llm.decoding.account import Account
 from llm.decoding.draw import purposed
 from llm.decoding.feasible import Feasible
-from llm.decoding.phases import UNGUIDED, Guidance, KeyedNoise, Row, SteeredLogits, Survivors
+from llm.decoding.phases import (
+    UNGUIDED,
+    Guidance,
+    KeyedNoise,
+    Row,
+    SteeredLogits,
+    Survivors,
+    Witness,
+)
 from llm.decoding.shape import Shape
 from llm.decoding.truncate import GREEDY_BELOW, needs_twin
 from llm.errors import ConstraintConflictError
@@ -44,6 +52,7 @@ class PipelineRow:
         "shape",
         "slot",
         "survivors",
+        "witness",
     )
 
     def __init__(
@@ -67,6 +76,8 @@ class PipelineRow:
         self.guidance = guidance  # its grammar is the constraint of `feasible`
         mark: object = guidance.mark
         self.keyed: KeyedNoise | None = mark if isinstance(mark, KeyedNoise) else None
+        # asked once: such a check takes as long as a seed
+        self.witness: Witness | None = mark if isinstance(mark, Witness) else None
         self.is_marked = guidance.mark is not None
         self.is_reweighted = self.is_marked and self.keyed is None
         self.kl_nats = 0.0  # the price of composing and steering, of all tokens taken

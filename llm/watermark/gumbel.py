@@ -6,7 +6,6 @@ from p, and for a detector who holds the key -ln(1 - r) of the drawn token is la
 give another text; a detector tries them all. Letters: `k` sub-keys, `n` tokens, `v` candidates.
 """
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,10 +13,10 @@ from jaxtyping import Float64, Int64, UInt64
 
 from llm.decoding.phases import Survivors
 from llm.watermark.contexts import Contexts, Seeding, context_seeds, first_occurrences
-from llm.watermark.gamma_functions import APERY, EULER_GAMMA, digamma, tetragamma, trigamma
+from llm.watermark.gumbel_moments import conditional_moments, read_moments
 from llm.watermark.null_laws import ExponentialLaw, Law
 from llm.watermark.prf import sub_key, units_of, words_of
-from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, probs_of, scores_of
+from llm.watermark.scheme import Expectation, Scores, check_num_sub_keys, scores_of
 
 DEFAULT_SUB_KEYS = 16
 _LEAST_PROB = 1e-90
@@ -64,10 +63,7 @@ class Gumbel:
         """Return the exact moments: r of a drawn token k is distributed as Beta(1 / p_k, 1)."""
         del seed
         p = np.maximum(probs, _LEAST_PROB)
-        x = 1 + 1 / p
-        means = digamma(x) + EULER_GAMMA
-        variances = math.pi**2 / 6 - trigamma(x)
-        thirds = 2 * APERY + tetragamma(x)
+        means, variances, thirds = conditional_moments(p)
         mean = float((p * means).sum())
         away = means - mean
         return Expectation(
@@ -120,7 +116,7 @@ class GumbelMark:
         del token
         if not self._contexts.is_fresh():
             return None
-        return self._scheme.expect(probs_of(survivors))
+        return read_moments(survivors.log_probs)
 
     def take(self, token: int) -> None:
         """See `Mark`."""

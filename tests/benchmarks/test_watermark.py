@@ -182,6 +182,7 @@ def test_scoring_once_tells_what_the_detector_tells_of_each_beginning() -> None:
             assert detector.detect(text).log_p_value == pytest.approx(log_p)
 
 
+@pytest.mark.slow
 def test_a_mark_that_is_taken_again_for_a_repeated_context_distorts_the_model() -> None:
     """And one that is not does not, over 1,500 keys."""
     assert text_probs().sum() == pytest.approx(1)
