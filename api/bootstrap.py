@@ -20,7 +20,7 @@ from api.settings import Settings, unworkable_settings
 from api.state_database import open_state_database
 from api.timer_sweep import TimerSweep
 from api.toolbox import build_registry, strategies_of
-from api.watermark_finder import MarkFinder
+from api.watermark_finder import Entropies, MarkFinder
 from api.watermark_keys import open_ring
 from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy
 from dialog.agent import DialogAgent
@@ -130,7 +130,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         readiness=Readiness(),
         engine=engine,
         decoder_runs_as=core.model.compute.reason,
-        mark_finder=_mark_finder(settings, ring, core.model),
+        mark_finder=_mark_finder(settings, ring, core.model, engine.entropies),
         bots=bots,
         timers=timers,
         runs=runs,
@@ -174,10 +174,18 @@ def _marker(settings: Settings, ring: KeyRing | None, size: int) -> Marker | Non
     return Marker(ring, schemes, sampled=sampled, greedy=scheme_of_greedy(sampled))
 
 
-def _mark_finder(settings: Settings, ring: KeyRing | None, model: ServedModel) -> MarkFinder | None:
+def _mark_finder(
+    settings: Settings, ring: KeyRing | None, model: ServedModel, entropies: Entropies
+) -> MarkFinder | None:
     if ring is None:
         return None
-    return MarkFinder(ring, model.tokenizer, size=model.size, served=settings.watermark_scheme)
+    return MarkFinder(
+        ring,
+        model.tokenizer,
+        size=model.size,
+        served=settings.watermark_scheme,
+        entropies=entropies,
+    )
 
 
 def _engine_of(settings: Settings, decoder: Decoder, ring: KeyRing | None) -> Engine:

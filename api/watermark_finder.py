@@ -5,7 +5,7 @@ Knows texts and the model's tokenizer; what a p-value is made of knows `llm/wate
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,6 +24,9 @@ from llm.watermark.scheme import Scheme
 
 ALPHA = 0.01  # a mark is called found from this p-value on
 MAX_WORK = 2_000_000  # tokens times keys
+MAX_WEIGHTED = 4_096  # tokens of a text that the model reads while its answers wait
+
+Entropies = Callable[[Sequence[int]], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class Question:
 
     Without a `scheme` it is that of the settings, without a `key` all are tried. `form` is the
     one that a single reply was held to. `is_search` looks for a marked passage in a single
-    longer text.
+    longer text. If `is_weighted`, tokens count by how much choice the model had there.
     """
 
     replies: tuple[str, ...]
@@ -40,6 +43,7 @@ class Question:
     key: str | None = None
     form: GrammarSpec | None = None
     is_search: bool = False
+    is_weighted: bool = False
 
     def __post_init__(self) -> None:
         if len(self.replies) != 1 and (self.form is not None or self.is_search):
@@ -48,6 +52,8 @@ class Question:
             )
         if self.form is not None and self.is_search:
             raise ValueError("a reply under a grammar is read whole, so leave the search out")
+        if self.is_search and self.is_weighted:
+            raise ValueError("parts of a text are searched without weights; leave one of both out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +110,13 @@ class MarkFinder:
     """Looks for the marks of one model under the keys of a ring. For several threads."""
 
     def __init__(
-        self, ring: KeyRing, tokenizer: TextTokenizer, *, size: int, served: SchemeName
+        self,
+        ring: KeyRing,
+        tokenizer: TextTokenizer,
+        *,
+        size: int,
+        served: SchemeName,
+        entropies: Entropies | None = None,
     ) -> None:
         """Take what marked the texts.
 
@@ -113,11 +125,13 @@ class MarkFinder:
             tokenizer: that of the chat model.
             size: how many logits the chat model gives.
             served: the scheme of the settings.
+            entropies: the model's, of each token of a text; None where it is not at hand.
         """
         self._ring = ring
         self._tokenizer = tokenizer
         self._size = size
         self._served = served
+        self._entropies = entropies
         self._lock = threading.Lock()
 
     def find(self, question: Question) -> Finding:
@@ -127,14 +141,31 @@ class MarkFinder:
             UndecidableTextError: that cannot be told, and why.
             UnknownWatermarkKeyError: there is no key of this name.
             ConstraintError: the grammar cannot be compiled.
+            EngineBusyError: the model has no room to weigh the tokens now.
         """
         name = question.scheme or self._served
         scheme = scheme_named(name, self._size)
         keys = self._ring.keys if question.key is None else (self._ring.named(question.key),)
         replies = [tokens_of(text, self._tokenizer) for text in self._texts(question)]
         _check_work(sum(map(len, replies)), len(keys))
+        texts = [self._text(tokens, question) for tokens in replies]
         # One key at a time, so that memory does not grow with the keys.
-        return _best([self._found(question, replies, name, scheme, key) for key in keys])
+        return _best([self._found(question, texts, name, scheme, key) for key in keys])
+
+    def _text(self, tokens: tuple[int, ...], question: Question) -> Text:
+        if not question.is_weighted:
+            return Text(token_ids=tokens)
+        if self._entropies is None:
+            raise UndecidableTextError(
+                "cannot tell with weights, because the chat model is not at hand; look without them"
+            )
+        if len(tokens) > MAX_WEIGHTED:
+            raise UndecidableTextError(
+                f"cannot tell with weights, because a text of {len(tokens):,} tokens is too long"
+                f" for the model to read beside its answers (at most {MAX_WEIGHTED:,}); give a part"
+                " of it, or look without weights"
+            )
+        return Text(token_ids=tokens, weights=tuple(max(h, 0.0) for h in self._entropies(tokens)))
 
     def _texts(self, question: Question) -> list[str]:
         if isinstance(question.form, JsonSchema):  # white space around JSON is not part of it
@@ -149,13 +180,12 @@ class MarkFinder:
     def _found(
         self,
         question: Question,
-        replies: Sequence[tuple[int, ...]],
+        texts: Sequence[Text],
         name: SchemeName,
         scheme: Scheme,
         key: WatermarkKey,
     ) -> Finding:
         detector = Detector(scheme, (key,))
-        texts = [Text(token_ids=tokens) for tokens in replies]
         if len(texts) > 1:
             pooled = detector.detect_conversation(texts)
             each, log_p, num_tests = pooled.replies, pooled.log_p_value, pooled.num_tests
@@ -171,8 +201,8 @@ class MarkFinder:
             num_scored=sum(one.num_scored for one in each),
             is_search=question.is_search,
             replies=tuple(
-                self._of_reply(tokens, one, scheme)
-                for tokens, one in zip(replies, each, strict=True)
+                self._of_reply(text.token_ids, one, scheme)
+                for text, one in zip(texts, each, strict=True)
             ),
         )
 

@@ -37,6 +37,7 @@ class DetectRequest(RequestModel):
     reply_schema: dict[str, Any] | bool | None = Field(default=None, alias="schema")
     whitespace: int = Field(default=0, ge=0, le=MAX_WHITESPACE)
     search: bool = False
+    weighted: bool = False
     tokens: bool = False
 
     @model_validator(mode="after")
@@ -61,6 +62,7 @@ class DetectRequest(RequestModel):
                 key=self.key,
                 form=form,
                 is_search=self.search,
+                is_weighted=self.weighted,
             )
 
     @property

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
+from typing import TypeVar
 
 from llm.block_manager import CacheDomain
 from llm.chat import Completion, LinkedEvent, Message, TextDelta, TextScores
@@ -30,6 +31,7 @@ _JOIN_S = 10.0
 
 _Arrival = tuple[PreparedRequest, Listener]
 _Job = Callable[[], None]
+_T = TypeVar("_T")
 
 
 class AsyncEngine:
@@ -154,29 +156,43 @@ class AsyncEngine:
 
     def score(self, prefix: str, continuations: Sequence[str], *, tenant: str = "") -> TextScores:
         """Return how probable some continuations are; see `TextScorer.score`."""
-        if self._closing.is_set():
-            raise EngineFailureError("the engine is closed")
         encode = self._engine.model.tokenizer.encode
         prefix_ids, others = encode(prefix), [encode(text) for text in continuations]
         domain = CacheDomain(model=self._engine.model.compute.fingerprint, tenant=tenant)
-        done: Future[TextScores] = Future()
+        found = self._aside(lambda: self._engine.scoring.score(prefix_ids, others, domain))
+        return TextScores(
+            log_probs=found.log_probs,
+            computed_tokens=found.computed,
+            cached_tokens=found.cached,
+        )
+
+    def entropies(self, token_ids: Sequence[int]) -> tuple[float, ...]:
+        """Return the entropy before each token of a text; see `TokenScoring.entropies`.
+
+        Raises:
+            ValueError: there is no token.
+            EngineBusyError: the cache has no room for it now.
+            EngineFailureError: the engine was closed.
+        """
+        domain = CacheDomain(model=self._engine.model.compute.fingerprint)
+        return self._aside(lambda: self._engine.scoring.entropies(token_ids, domain))
+
+    def _aside(self, work: Callable[[], _T]) -> _T:
+        """Return what some work on the engine gives, done between two of its steps."""
+        if self._closing.is_set():
+            raise EngineFailureError("the engine is closed")
+        done: Future[_T] = Future()
 
         def job() -> None:
             if self._closing.is_set():
                 done.set_exception(EngineFailureError("the engine was closed"))
                 return
             try:
-                found = self._engine.scoring.score(prefix_ids, others, domain)
+                found = work()
             except Exception as error:  # noqa: BLE001  # carried over to whoever asked
                 done.set_exception(error)
                 return
-            done.set_result(
-                TextScores(
-                    log_probs=found.log_probs,
-                    computed_tokens=found.computed,
-                    cached_tokens=found.cached,
-                )
-            )
+            done.set_result(found)
 
         self._arrivals.put(job)
         return done.result()

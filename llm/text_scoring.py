@@ -1,4 +1,4 @@
-"""Log-probabilities of given continuations, each on a fork of the one cached prefix.
+"""Log-probabilities of given continuations, each on a fork of the one cached prefix; entropies.
 
 Runs between two steps of the engine, on its thread, and gives back all blocks that it took; the
 prefix stays in the prefix tree. Knows neither requests nor text. Letters: `p` rows, `v` vocabulary.
@@ -68,6 +68,50 @@ class TokenScoring:
             self._blocks.release(table)
         computed = len(prefix) - cached + sum(len(c) - 1 for c in continuations)
         return TokenScores(log_probs=tuple(scored), computed=computed, cached=cached)
+
+    def entropies(self, token_ids: Sequence[int], domain: CacheDomain) -> tuple[float, ...]:
+        """Return the entropy in nats of what could have come in the place of each token.
+
+        The text is read as it stands, without what it answers; the first token has 0. A text
+        longer than the context is read in parts that see at least half a context before them.
+
+        Raises:
+            ValueError: there is no token.
+            EngineBusyError: others hold the blocks that it needs.
+        """
+        if not token_ids:
+            raise ValueError("a text needs at least one token to have entropies")
+        half = max(self._context_size // 2, 1)
+        found = [0.0]
+        try:
+            for start in range(0, len(token_ids), half):
+                window = token_ids[max(start - half, 0) : start + half]
+                new = min(half, len(token_ids) - start)
+                inside = self._entropies_in(window, domain)
+                found += inside[-new:] if start else inside
+        except OutOfBlocksError as error:
+            raise EngineBusyError(
+                f"the text needs more of the cache than is free: {error}; try again in a moment, or"
+                " give a part of it"
+            ) from error
+        return tuple(found)
+
+    def _entropies_in(self, window: Sequence[int], domain: CacheDomain) -> list[float]:
+        """Return the entropies behind each token of a part but the last, of which none is kept."""
+        table = self._blocks.open(window[:1], domain)
+        found: list[float] = []
+        try:
+            for start in range(0, len(window) - 1, self._max_rows):
+                stop = min(start + self._max_rows, len(window) - 1)
+                self._reserve(table, stop)
+                span = Span(
+                    token_ids=window[start:stop], start=start, blocks=table.blocks, wants="all"
+                )
+                rows = _log_softmax(self._runner.forward(batch_of([span])).logits)
+                found += (-(np.exp(rows) * rows).sum(axis=-1, dtype=np.float64)).tolist()
+        finally:
+            self._blocks.release(table)
+        return found
 
     def _read(self, table: BlockTable, prefix: Sequence[int]) -> Float32[np.ndarray, " v"]:
         """Compute what of the prefix is not cached; returns the log-probabilities behind it."""

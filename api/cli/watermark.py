@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from api.bootstrap import build_engine
 from api.error_table import RequestError
 from api.errors import ApplicationError
 from api.settings import SchemeName, Settings, load_settings
@@ -19,6 +20,7 @@ from api.tokenizer_file import load_tokenizer
 from api.watermark_finder import Finding, MarkFinder, Question
 from api.watermark_keys import key_file, new_key_file, read_ring
 from api.watermark_request import DetectionModel, DetectRequest
+from llm.async_engine import AsyncEngine
 from llm.decoding.grammar_spec import MAX_WHITESPACE, GrammarSpec, JsonSchema
 from llm.model_store import ModelStore
 from llm.watermark.keys import KeyRing, rotate
@@ -105,6 +107,12 @@ def detect(  # noqa: PLR0913  # its options are what a user may say
     search: Annotated[
         bool, typer.Option("--search", help="Look for a marked passage in a longer text.")
     ] = False,
+    weighted: Annotated[
+        bool,
+        typer.Option(
+            "--weighted", help="Let tokens count by how much choice the chat model had; loads it."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Tell whether a text carries the mark of one of the keys, and what that means.
@@ -121,10 +129,12 @@ def detect(  # noqa: PLR0913  # its options are what a user may say
             key=key,
             form=form,
             is_search=search,
+            is_weighted=weighted,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    finding = _finder(settings).find(question)
+    with _finder(settings, has_model=weighted) as finder:
+        finding = finder.find(question)
     if as_json:
         answer = DetectionModel.from_finding(finding, has_tokens=False)
         _print_json(answer.model_dump(exclude_none=True))
@@ -132,10 +142,24 @@ def detect(  # noqa: PLR0913  # its options are what a user may say
     _tell(finding)
 
 
-def _finder(settings: Settings) -> MarkFinder:
+@contextmanager
+def _finder(settings: Settings, *, has_model: bool) -> Iterator[MarkFinder]:
     ring = read_ring(settings)
-    model = load_tokenizer(ModelStore(settings.home).path(settings.chat_model))
-    return MarkFinder(ring, model.tokenizer, size=model.size, served=settings.watermark_scheme)
+    path = ModelStore(settings.home).path(settings.chat_model)
+    model = load_tokenizer(path)
+    with ExitStack() as stack:
+        entropies = None
+        if has_model:
+            engine = AsyncEngine(build_engine(settings, path))
+            stack.callback(engine.close)
+            entropies = engine.entropies
+        yield MarkFinder(
+            ring,
+            model.tokenizer,
+            size=model.size,
+            served=settings.watermark_scheme,
+            entropies=entropies,
+        )
 
 
 def _read(file: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from api.rate_limit import TokenBuckets
 from api.reply_tokens import MAX_CHARS, pieces_of, tokens_of
 from api.settings import SchemeName
 from api.testing import application_of_doubles
-from api.watermark_finder import MarkFinder
+from api.watermark_finder import MAX_WEIGHTED, Entropies, MarkFinder
 from api.watermark_request import DetectRequest
 from api.watermark_words import odds
 from llm.decoding.grammar_spec import JsonSchema, Regex
@@ -47,11 +47,16 @@ SCHEMA = {
 
 @contextmanager
 def service(
-    state: Path, *, ring: KeyRing | None = RING, served: SchemeName = "gumbel", **settings: Any
+    state: Path,
+    *,
+    ring: KeyRing | None = RING,
+    served: SchemeName = "gumbel",
+    entropies: Entropies | None = None,
+    **settings: Any,
 ) -> Iterator[TestClient]:
     finder = None
     if ring is not None:
-        finder = MarkFinder(ring, TOKENIZER, size=SIZE, served=served)
+        finder = MarkFinder(ring, TOKENIZER, size=SIZE, served=served, entropies=entropies)
     with (
         application_of_doubles(state, **settings) as doubles,
         local_client(replace(doubles, mark_finder=finder)) as opened,
@@ -102,6 +107,28 @@ def test_an_unmarked_text_is_not_called_marked(marks: TestClient) -> None:
     assert answer["p_value"] > 0.01
     assert "No mark was found" in answer["sentence"]
     assert "does not say that the text is unmarked" in answer["sentence"]
+
+
+def test_tokens_count_by_the_choice_that_the_model_had(tmp_path: Path) -> None:
+    """A reply that goes on with what nobody could choose is found by its beginning."""
+    text = marked(25) + plain(150, seed=8)
+
+    def entropies(token_ids: Sequence[int]) -> list[float]:
+        return [3.3] * 25 + [0.02] * (len(token_ids) - 25)
+
+    with service(tmp_path, entropies=entropies) as client:
+        equal, weighted = found(client, text=text), found(client, text=text, weighted=True)
+        assert weighted["p_value"] < 1e-3 * equal["p_value"]
+        assert weighted["detected"] is True
+        assert found(client, text=plain(175), weighted=True)["detected"] is False
+        refused(client, 400, "invalid_value", text=text, weighted=True, search=True)
+        long = plain(MAX_WEIGHTED + 1)
+        assert "4,096" in refused(client, 400, "cannot_tell", text=long, weighted=True)["message"]
+
+
+def test_weights_need_the_model(marks: TestClient) -> None:
+    error = refused(marks, 400, "cannot_tell", text=marked(60), weighted=True)
+    assert "the chat model is not at hand" in error["message"]
 
 
 @pytest.mark.parametrize("scheme", get_args(SchemeName))

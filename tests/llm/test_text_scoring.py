@@ -55,6 +55,40 @@ def test_a_prefix_is_computed_once() -> None:
     assert longer.computed == len(PREFIX) + 2 - 16 + 2
 
 
+def test_entropies_are_those_of_what_could_have_come() -> None:
+    """Beside the scores of every token there, also where a text is longer than the context."""
+    engine = tiny_engine(context_size=16)
+    texts = [[3, 9, 4, 4, 17], [1 + i * 7 % 20 for i in range(37)]]
+    for tokens in texts:
+        found = engine.scoring.entropies(tokens, DOMAIN)
+        assert len(found) == len(tokens)
+        assert found[0] == 0.0
+        for i in range(1, len(tokens)):
+            # the last half of a context before the half that a token is in
+            before = tokens[max(i // 8 * 8 - 8, 0) : i]
+            each = [[t] for t in range(engine.model.size)]
+            log_probs = engine.scoring.score(before, each, DOMAIN).log_probs
+            entropy = -math.fsum(math.exp(x) * x for x in log_probs)
+            assert found[i] == pytest.approx(entropy, abs=1e-4)
+    engine.check()
+    assert engine.state().used_blocks == 0
+    with pytest.raises(ValueError, match="at least one token"):
+        engine.scoring.entropies([], DOMAIN)
+
+
+def test_entropies_are_told_beside_answers() -> None:
+    """On the engine's own thread."""
+    engine = tiny_async_engine()
+    try:
+        assert engine.entropies([3, 9, 4]) == pytest.approx(
+            tiny_engine().scoring.entropies([3, 9, 4], DOMAIN), abs=1e-4
+        )
+    finally:
+        engine.close()
+    with pytest.raises(EngineFailureError):
+        engine.entropies([3])
+
+
 def test_what_cannot_be_scored_is_named() -> None:
     """Nothing to score, and too much of it."""
     engine = tiny_engine()
