@@ -81,7 +81,7 @@ def test_why_shows_the_words_the_values_and_the_lines(page: Page) -> None:
     card = page.get_by_test_id("panel-card")
     expect(card).to_be_visible()
     expect(card.locator("mark").first).to_be_visible()
-    expect(card).to_contain_text("start(task=book_table)")
+    expect(card).to_contain_text("start(book_table)")
     expect(card).to_contain_text("empty → 4")
     expect(card).to_contain_text("bot.yaml:")
 
