@@ -7,7 +7,8 @@ negative (.4 to .6); the judge then reads what was written, without the start. I
 classifier on vectors of all-MiniLM-L6-v2, trained on labelled sentences that no head has seen; its
 accuracy on others still is printed. Perplexity is of the same texts under the decoder itself, as it
 is without steering, temperature or truncation. All settings share their random numbers. Intervals
-are Wilson's, at 95 %. The exit code is 1 when a target is missed.
+are Wilson's, at 95 %, and that of FUDGE above RAD is of the differences when the starts are drawn
+again. The exit code is 1 when a target is missed.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from api.bootstrap import build_engine
 from api.settings import load_settings
 from benchmarks.report import REPOSITORY, Figure, share, wilson, write
 from benchmarks.sentiment_judge import Judge, train_judge
+from benchmarks.trade_off import Point, advantage, frontier, perplexity_at, share_at
 from llm.chat import Completion
 from llm.decoding.spec import DecodeSpec, Experts, Speculation, Steer
 from llm.embedding import load_text_encoder
@@ -42,8 +44,9 @@ NUM_PROMPTS, NUM_QUICK_PROMPTS = 200, 40
 NUM_TOKENS = 30
 TOP_P = 0.9
 NEUTRAL = (0.4, 0.6)
-FUDGE_WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-REWARD_WEIGHTS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
+# Half an octave apart where the two meet: a straight line between far settings wrongs either.
+FUDGE_WEIGHTS = (1.0, 2.0, 4.0, 5.6, 8.0, 11.3, 16.0, 32.0)
+REWARD_WEIGHTS = (5.0, 7.1, 10.0, 14.1, 20.0, 28.3, 40.0, 80.0)
 EXPERT_WEIGHTS = (0.5, 1.0, 2.0, 4.0)
 EXPERTS = ("positive_expert", "negative_expert")
 UNSTEERED, FUDGE, REWARD, GUIDED = "unsteered", "FUDGE", "RAD", "experts"
@@ -51,6 +54,7 @@ _DATA_SETS = Path(os.environ.get("CAUSERIE_DATA") or REPOSITORY.parent / "shared
 DEFAULT_DATA = _DATA_SETS / "sentiment_labelled_sentences"
 DEFAULT_TEXT = _DATA_SETS / "wikitext2" / "valid.txt"
 _START_WORDS, _LEAST_WORDS = 12, 20
+_DRAWS_SEED = 0
 _NO_DRAFTS = Speculation(drafter="off")
 
 
@@ -61,29 +65,6 @@ class Setting:
     method: str
     weight: float
     spec: DecodeSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """What came of a setting.
-
-    `kl` is nats per token from the unsteered distribution, `distinct` the share of pairs of
-    neighbouring tokens that occur once, over all texts.
-    """
-
-    method: str
-    weight: float
-    num_positive: int
-    num: int
-    perplexity: float
-    kl: float
-    distinct: float
-    example: str
-
-    @property
-    def share(self) -> float:
-        """Return how many texts of all are positive."""
-        return self.num_positive / self.num
 
 
 def settings_of(heads: Sequence[str], weights: Mapping[str, Sequence[float]]) -> list[Setting]:
@@ -152,15 +133,16 @@ def measure(
     for setting in settings:
         completions, token_ids = _continued(engine, starts, setting.spec, seed)
         texts = [completion.text for completion in completions]
-        surprises = [-one.log_prob for done in completions for one in done.log_probs]
+        surprises = [
+            float(np.mean([-one.log_prob for one in done.log_probs])) for done in completions
+        ]
         prices = [completion.steer_kl or 0.0 for completion in completions]
         points.append(
             Point(
                 method=setting.method,
                 weight=setting.weight,
-                num_positive=int((judge.positive(texts) > 0.5).sum()),
-                num=len(texts),
-                perplexity=math.exp(float(np.mean(surprises))),
+                is_positive=tuple((judge.positive(texts) > 0.5).tolist()),
+                surprises=tuple(surprises),
                 kl=float(np.mean(prices)),
                 distinct=distinct_pairs(token_ids),
                 example=texts[0],
@@ -219,37 +201,6 @@ def _completed(end: Part | Exception) -> Completion:
     return end
 
 
-def frontier(points: Sequence[Point], method: str) -> list[tuple[float, float]]:
-    """Return (perplexity, share) of a method by rising share: the best share up to each price.
-
-    A setting that another one beats in both counts for nothing. The unsteered one belongs to each.
-    """
-    own = sorted(
-        (point.perplexity, point.share) for point in points if point.method in (method, UNSTEERED)
-    )
-    kept: list[tuple[float, float]] = []
-    for perplexity, positive in own:
-        if not kept or positive > kept[-1][1]:
-            kept.append((perplexity, positive))
-    return kept
-
-
-def share_at(points: Sequence[Point], method: str, perplexity: float) -> float:
-    """Return the share at a perplexity, straight between the settings; NaN below the cheapest."""
-    line = frontier(points, method)
-    if perplexity < line[0][0]:
-        return math.nan
-    return float(np.interp(perplexity, [x for x, _ in line], [y for _, y in line]))
-
-
-def perplexity_at(points: Sequence[Point], method: str, positive: float) -> float:
-    """Return the perplexity at a share, straight between the settings; NaN if never reached."""
-    line = frontier(points, method)
-    if positive > line[-1][1]:
-        return math.nan
-    return float(np.interp(positive, [y for _, y in line], [x for x, _ in line]))
-
-
 def figures(points: Sequence[Point], judge: Judge) -> list[Figure]:
     """Return all points, and what the targets are about."""
     base = next(point for point in points if point.method == UNSTEERED)
@@ -263,41 +214,44 @@ def figures(points: Sequence[Point], judge: Judge) -> list[Figure]:
         own = [point for point in points if point.method == method]
         if own:
             best = max(point.share for point in own)
+            line = frontier(points, (method, UNSTEERED))
             target = TARGET_SHARE if method == FUDGE else None
             rows += [
                 Figure(name=f"largest share, {method}", value=best, unit="share", target=target),
                 Figure(
                     name=f"share at +{100 * (DEARER - 1):.0f} % perplexity, {method}",
-                    value=share_at(points, method, DEARER * base.perplexity),
+                    value=share_at(line, DEARER * base.perplexity),
                     unit="share",
                 ),
                 _plain_figure(
                     f"perplexity at a share of {TARGET_SHARE}, {method}",
-                    perplexity_at(points, method, TARGET_SHARE),
+                    perplexity_at(line, TARGET_SHARE),
                     "perplexity",
                 ),
             ]
-    return rows + _advantage(points, base)
+    return rows + _advantage(points)
 
 
-def _advantage(points: Sequence[Point], base: Point) -> list[Figure]:
-    """Return how far FUDGE is above RAD, at the perplexities between which both have settings."""
-    if not any(point.method == REWARD for point in points):
+def _advantage(points: Sequence[Point]) -> list[Figure]:
+    """Return how far FUDGE is above RAD, at the perplexities between which both have settings.
+
+    The target is not to be behind by more than half the interval.
+    """
+    if not {FUDGE, REWARD} <= {point.method for point in points}:
         return []
-    lines = [frontier(points, method) for method in (FUDGE, REWARD)]
-    low = max(line[0][0] for line in lines)
-    high = max(low, min(line[-1][0] for line in lines))
-    grid = np.linspace(low, high, 25)
-    gaps = [share_at(points, FUDGE, x) - share_at(points, REWARD, x) for x in grid.tolist()]
-    error = 1.96 * math.sqrt(0.25 / base.num)  # of one share of so many texts, at most
+    found = advantage(points, FUDGE, REWARD, UNSTEERED, seed=_DRAWS_SEED)
+    low, high = found.interval
+    name = "FUDGE above RAD at equal perplexity"
     return [
         Figure(
-            name="FUDGE above RAD at equal perplexity, mean",
-            value=float(np.mean(gaps)),
+            name=f"{name}, mean",
+            value=found.mean,
             unit="share",
-            spread=(min(gaps), max(gaps)),
-            target=-error,
-        )
+            spread=found.interval,
+            target=-(high - low) / 2,
+        ),
+        Figure(name=f"{name}, least", value=found.least, unit="share"),
+        Figure(name=f"{name}, largest", value=found.largest, unit="share"),
     ]
 
 

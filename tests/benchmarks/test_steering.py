@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,14 @@ from benchmarks.steering import (
     NUM_TOKENS,
     REWARD,
     UNSTEERED,
-    Point,
     distinct_pairs,
     figures,
-    frontier,
     measure,
     neutral_starts,
-    perplexity_at,
     settings_of,
-    share_at,
     starts_of,
 )
+from benchmarks.trade_off import Point, advantage, frontier, perplexity_at, share_at
 from llm.errors import TrainingDataError
 from llm.head_store import PACKAGED
 from llm.training.head_file import write_head
@@ -39,9 +37,8 @@ def point(method: str, weight: float, positive: int, perplexity: float) -> Point
     return Point(
         method=method,
         weight=weight,
-        num_positive=positive,
-        num=100,
-        perplexity=perplexity,
+        is_positive=tuple(i < positive for i in range(100)),
+        surprises=(math.log(perplexity),) * 100,
         kl=0.1,
         distinct=0.9,
         example="",
@@ -59,17 +56,53 @@ POINTS = [
 ]
 
 
+def line(method: str) -> list[tuple[float, float]]:
+    return frontier(POINTS, (method, UNSTEERED))
+
+
 def test_a_frontier_holds_the_best_share_for_each_price() -> None:
-    assert frontier(POINTS, FUDGE) == [(9.0, 0.6), (11.0, 0.8), (15.0, 0.9)]
-    assert frontier(POINTS, REWARD) == [(10.0, 0.5), (10.5, 0.6), (14.0, 0.8)]
+    np.testing.assert_allclose(line(FUDGE), [(9.0, 0.6), (11.0, 0.8), (15.0, 0.9)])
+    np.testing.assert_allclose(line(REWARD), [(10.0, 0.5), (10.5, 0.6), (14.0, 0.8)])
 
 
 def test_between_settings_a_line_is_drawn_and_beyond_them_none() -> None:
-    assert share_at(POINTS, FUDGE, 10.0) == pytest.approx(0.7)
-    assert share_at(POINTS, FUDGE, 99.0) == 0.9
-    assert math.isnan(share_at(POINTS, REWARD, 9.5))
-    assert perplexity_at(POINTS, FUDGE, 0.85) == pytest.approx(13.0)
-    assert math.isnan(perplexity_at(POINTS, REWARD, 0.85))
+    assert share_at(line(FUDGE), 10.0) == pytest.approx(0.7)
+    assert share_at(line(FUDGE), 99.0) == 0.9
+    assert math.isnan(share_at(line(REWARD), 9.5))
+    assert perplexity_at(line(FUDGE), 0.85) == pytest.approx(13.0)
+    assert math.isnan(perplexity_at(line(REWARD), 0.85))
+
+
+def test_a_method_is_compared_with_itself_and_the_differences_are_nothing() -> None:
+    copied = [*POINTS, *(replace(one, method="copy") for one in POINTS if one.method == FUDGE)]
+    found = advantage(copied, FUDGE, "copy", UNSTEERED, seed=0)
+    assert (found.mean, *found.interval, found.least, found.largest) == (0, 0, 0, 0, 0)
+
+
+def test_starts_that_move_both_methods_alike_do_not_widen_the_interval() -> None:
+    # Which starts are easy is chance, and it is the same for both; two more texts go over with one.
+    rng = np.random.default_rng(3)
+    easy = rng.random(200) < 0.5
+    better = easy | (np.arange(200) % 100 == 0)
+    alike = point(REWARD, 1, 50, 12.0)
+    worse = replace(alike, is_positive=tuple(easy.tolist()), surprises=(math.log(12.0),) * 200)
+    ours = replace(worse, method=FUDGE, is_positive=tuple(better.tolist()))
+    found = advantage([worse, ours], FUDGE, REWARD, UNSTEERED, seed=1)
+    gap = float(better.mean() - easy.mean())
+    assert found.mean == pytest.approx(gap)
+    low, high = found.interval
+    assert low <= gap <= high
+    assert high - low < 0.03  # unpaired, 0.2
+
+
+def test_only_methods_that_are_there_are_compared_and_on_the_same_starts() -> None:
+    with pytest.raises(ValueError, match="no setting of experts"):
+        advantage(POINTS, FUDGE, GUIDED, UNSTEERED, seed=0)
+    few = replace(POINTS[-1], is_positive=(True,), surprises=(2.0,))
+    with pytest.raises(ValueError, match="same starts"):
+        advantage([*POINTS, few], FUDGE, REWARD, UNSTEERED, seed=0)
+    with pytest.raises(ValueError, match="got 1 and 2"):
+        replace(few, surprises=(1.0, 2.0))
 
 
 def judge() -> Judge:
