@@ -24,6 +24,9 @@ _CLOSE = "</tool_call>"
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
 _TAIL = re.compile(r"\s*\}\s*</tool_call>")
 _MAX_HEAD_CHARS = 400
+# A call that is begun outside of its tags: nobody would read it, and the user would see it.
+_SPACE = r"[\p{White_Space}\x{1c}-\x{1f}]*"  # all that Python takes for `\s`
+_BARE_CALL = rf'\{{{_SPACE}"name"{_SPACE}:'
 _INSTRUCTION = (
     "You can call functions. They are listed below, one a line, as JSON with the schema of their"
     " arguments. To call one, write\n"
@@ -55,7 +58,11 @@ class ToolUse:
             raise ValueError(f"two functions have the same name; rename one of {sorted(names)}")
 
     def grammar(self, *, max_whitespace: int = 0) -> StructuralTags:
-        """Return the form of an answer that calls these functions."""
+        """Return the form of an answer that calls these functions.
+
+        What is said beside the calls holds no call without its tags: no object that begins with
+        a "name".
+        """
         is_one = self.demand == "named" or not self.is_parallel
         return StructuralTags(
             tags=tuple(
@@ -70,6 +77,7 @@ class ToolUse:
             min_tags=0 if self.demand == "auto" else 1,
             max_tags=1 if is_one else MAX_CALLS,
             text=self.demand == "auto",
+            text_without=_BARE_CALL if self.demand == "auto" else "",
         )
 
 

@@ -192,13 +192,15 @@ class Tag:
 class StructuralTags:
     """Text in which `min_tags` to `max_tags` tags stand; None is any number.
 
-    With `text` false nothing stands between them, which is how a tool call is demanded.
+    With `text` false nothing stands between them, which is how a tool call is demanded. No part of
+    the text outside of them matches the regex `text_without`, as `Regex` has it; "" is no regex.
     """
 
     tags: tuple[Tag, ...]
     min_tags: int = 0
     max_tags: int | None = None
     text: bool = True
+    text_without: str = ""
 
     def __post_init__(self) -> None:
         if not self.tags:
@@ -211,6 +213,8 @@ class StructuralTags:
             )
         if not self.text and self.min_tags == 0:
             raise ValueError("without text at least one tag must be there; set min_tags to 1")
+        if self.text_without:
+            _check_size("text_without", self.text_without, MAX_PATTERN_BYTES)
 
 
 GrammarSpec = JsonSchema | Regex | Lark | Choices | Quote | CitationIds | StructuralTags

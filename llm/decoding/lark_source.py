@@ -58,9 +58,12 @@ def tags_source(spec: StructuralTags, special_tokens: Collection[str]) -> str:
     tail = " FREE" if spec.text else ""
     lines.append(f"start: ({one}){{{spec.min_tags},{most}}}{tail}")
     words = {tag.trigger for tag in spec.tags} - set(special_tokens)
-    if words:
-        any_word = "|".join(re.escape(word) for word in sorted(words))
-        lines.append(f"FREE: /(?s:.*)/ & ~{_slashed(f'(?s:.*)({any_word})(?s:.*)')}")
+    absent = [re.escape(word) for word in sorted(words)]
+    if spec.text_without:
+        absent.append(regex_to_lark(spec.text_without, use_ascii="dws"))
+    if absent:
+        any_of_them = "|".join(absent)
+        lines.append(f"FREE: /(?s:.*)/ & ~{_slashed(f'(?s:.*)({any_of_them})(?s:.*)')}")
     else:
         lines.append("FREE: /(?s:.*)/")
     for number, tag in enumerate(spec.tags):

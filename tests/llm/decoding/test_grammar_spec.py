@@ -28,6 +28,7 @@ SPECS: list[GrammarSpec] = [
     Quote(passages=(Passage(id="1", text="a"), Passage(id="b", text=""))),
     StructuralTags(tags=(TAG,)),
     StructuralTags(tags=(TAG,), min_tags=1),
+    StructuralTags(tags=(TAG,), text_without="a"),
 ]
 
 
