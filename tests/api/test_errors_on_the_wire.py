@@ -114,20 +114,32 @@ def test_a_crash_is_a_500_that_tells_nothing_but_its_id(
 
 
 def test_every_error_of_the_caller_has_a_row() -> None:
-    """Who adds an exception decides here what a client sees of it."""
+    """Who adds an exception decides here what a client sees of it.
+
+    Those of the command line alone (corpora, stories, simulations, tuning) never reach a client.
+    """
     internal = {
+        "BotFolderError",
         "CancelledGenerationError",
         "CheckpointError",
+        "CorpusError",
         "DamagedDocumentError",
         "DialogError",
         "FetchError",
         "FullTextMissingError",
+        "IndexFileError",
         "IndexStoreError",
+        "KnowledgeError",
         "LLMError",
         "ModelStoreError",
         "OutOfBlocksError",
+        "ReplayError",
         "SchemaVersionError",
+        "SimulationError",
+        "StoryError",
+        "TimerGoneError",
         "TrainingDataError",
+        "TuningError",
         "UndecidableTextError",
         "UnknownWatermarkKeyError",
         "UnreadableEventError",

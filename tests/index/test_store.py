@@ -182,7 +182,7 @@ def test_many_documents_are_stored_together_or_not_at_all(
     records = collection.upsert_many(batch, fingerprint=FINGERPRINT)
     assert [record.uri for record in records] == [new.uri for new in batch]
     assert num_rows(database) == {
-        "collections": 1, "documents": 1100, "chunks": 2200, "vectors": 2200
+        "collections": 1, "documents": 1100, "chunks": 2200, "vectors": 2200, "tunings": 0
     }  # fmt: skip
     assert collection.upsert_many([], fingerprint=FINGERPRINT) == []
     bad = NewDocument(
