@@ -4,8 +4,8 @@ Parts, each in a module of its own: `null` (random keys on unmarked texts), `sim
 made-up distributions beside the prediction and the design's table), `edits` (of tokens, of the
 same), `distortion` (an enumerable model), `model` (replies of the default model: power beside its
 prediction), `chat` (its answers, by prediction), `attacks` (edits, synonyms, tokenising again, a
-paraphrase of its replies), `price` (perplexity, diversity, time of a step), `forms` (JSON by both
-detectors; slots, citations and JSON with the mark on and off). All of them take hours of a slow
+paraphrase of its replies), `step` (its time), `price` (perplexity, diversity), `forms` (JSON by
+both detectors; slots, citations and JSON with the mark on and off). They take hours of a slow
 machine: `--add` puts one after the other into one file, and `--keep` keeps the model's replies, so
 that an interrupted run goes on where it was.
 
@@ -27,6 +27,7 @@ import numpy as np
 
 from api.bootstrap import build_engine
 from api.settings import load_settings
+from benchmarks.our_engine import OurEngine
 from benchmarks.report import REPOSITORY, Figure, read, write
 from benchmarks.watermark_forms import identity_figures, json_figures
 from benchmarks.watermark_generations import (
@@ -42,9 +43,10 @@ from benchmarks.watermark_generations import (
 from benchmarks.watermark_kept import KeptReplies
 from benchmarks.watermark_null import human_texts, null_figures, user_turns
 from benchmarks.watermark_power import power_figures
-from benchmarks.watermark_price import distortion_figures, overhead_figures, quality_figures
+from benchmarks.watermark_price import distortion_figures, quality_figures
 from benchmarks.watermark_robustness import real_attack_figures, simulated_attack_figures
 from benchmarks.watermark_schemes import bayesian
+from benchmarks.watermark_step import LENGTH, step_figures
 from llm.engine import Engine
 from llm.gguf import GGUFFile
 from llm.model_catalog import DEFAULT_CHAT_MODEL
@@ -203,13 +205,20 @@ def _attacks(bench: Bench) -> Iterator[Figure]:
 
 
 def _price(bench: Bench) -> Iterator[Figure]:
-    yield from overhead_figures(
-        bench.engine, bench.prompts(1)[0], bench.schemes, rounds=bench.sizes.rounds
-    )
     prompts = bench.prompts(min(_PRICED, bench.sizes.replies))
     num_tokens = min(bench.sizes.tokens, _PRICED_TOKENS)
     yield from quality_figures(
         bench.engine, prompts, bench.schemes, bench.seed, num_tokens=num_tokens
+    )
+
+
+def _step(bench: Bench) -> Iterator[Figure]:
+    texts = [text.tolist() for text in bench.texts["WikiText-2"] if len(text) >= LENGTH]
+    # an engine of its own: its cache is written without being asked
+    path = ModelStore(load_settings().home).path(DEFAULT_CHAT_MODEL)
+    read = OurEngine(build_engine(load_settings(), path)).logits
+    yield from step_figures(
+        bench.engine, bench.marker, read, texts, bench.schemes, rounds=bench.sizes.rounds
     )
 
 
@@ -225,6 +234,7 @@ PARTS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "edits": _edits,
     "distortion": _distortion,
     "forms": _forms,
+    "step": _step,
     "price": _price,
     "chat": _chat,
     "model": _model,
@@ -260,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--kept-only", action="store_true", help="draw no more replies than there are in it"
     )
     parser.add_argument("--tokens", type=int, default=None, help="of each reply; default 200")
-    parser.add_argument("--rounds", type=int, default=None, help="of timed steps; default 15")
+    parser.add_argument("--rounds", type=int, default=None, help="of timed draws; default 15")
     parser.add_argument("--quick", action="store_true", help="fewer keys and replies")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=None, metavar="FILE")

@@ -140,6 +140,8 @@ def real_power_figures(
     """
     key = marker.ring.current
     for name, given in said.items():
+        if not given:
+            continue
         rows = []
         for length in LENGTHS:
             whole = [r for r in given if len(r.token_ids) >= length]

@@ -1,4 +1,6 @@
-"""Fills the measured tables of `docs/watermark.md` from `benchmarks/results/watermark.json`.
+"""Fills the measured tables of `docs/watermark.md` from the files of `benchmarks/results`.
+
+What takes hours is measured part by part, each on the commit of its time, so there are several.
 
 python -m benchmarks.watermark_page
 """
@@ -11,7 +13,7 @@ from typing import Any
 from benchmarks.report import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "watermark.md"
-RESULTS = REPOSITORY / "benchmarks" / "results" / "watermark.json"
+RESULTS = sorted((REPOSITORY / "benchmarks" / "results").glob("watermark*.json"))
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _NULL = re.compile(r"null, (?P<row>.+), (?P<kind>[^,:]+): (?P<column>KS p|at 0\.01|at 0\.001)")
 _POWER = re.compile(r"(?P<what>power|design), (?P<row>.+ nat), (?P<column>\d+) tokens")
@@ -111,8 +113,8 @@ def _other_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def filled(page: str, report: Mapping[str, Any]) -> str:
-    """Return the page with its measured part replaced.
+def filled(page: str, *reports: Mapping[str, Any]) -> str:
+    """Return the page with its measured part replaced by the tables of all reports.
 
     Raises:
         ValueError: the page has no place for it.
@@ -121,13 +123,14 @@ def filled(page: str, report: Mapping[str, Any]) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the page has no part between {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{tables(report)}\n\n{END}{after}"
+    told = "\n\n".join(map(tables, reports))
+    return f"{before}{BEGIN}\n\n{told}\n\n{END}{after}"
 
 
 def main() -> None:
     """Write the page."""
-    report = json.loads(RESULTS.read_text(encoding="utf-8"))
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), report), encoding="utf-8")
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS]
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), *reports), encoding="utf-8")
 
 
 if __name__ == "__main__":

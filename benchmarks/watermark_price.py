@@ -1,16 +1,14 @@
-"""What a mark costs: distortion of an enumerable model, quality of replies, time of a step.
+"""What a mark costs: distortion of an enumerable model, quality of replies.
 
 Distortion: all texts of five tokens over three symbols of a Markov model. Over random keys the
 share of each text must be its probability; beside stand as many draws from the model itself, and
 the same mark where a repeated context is marked again. Quality: perplexity under the model and the
 share of distinct pairs of tokens, with the mark and without, on the same prompts; the interval is
-over prompts. Time: steps of eight rows in turn with the mark and without, in seconds of the
-processor, since machines are shared.
+over prompts. Time is measured by `watermark_step`.
 """
 
 import math
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -19,22 +17,16 @@ from jaxtyping import Float64
 from benchmarks.report import Figure
 from benchmarks.watermark_generations import Drawing, Reply, replies
 from llm.decoding.phases import Survivors
-from llm.decoding.spec import DecodeSpec, Speculation
 from llm.engine import Engine
-from llm.sampling_params import SamplingParams
 from llm.watermark.contexts import Seeding
 from llm.watermark.gumbel import Gumbel
 from llm.watermark.scheme import Scheme, TextMark
 from llm.watermark.synthid import SynthID
 
-MOST_OVERHEAD = 0.03
-_STEP_ROWS = 8
-_STEPS = 40
 _SYMBOLS = 3
 _LENGTH = 5
 _MODEL = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.25, 0.15, 0.6]])
 _FIRST = np.array([0.5, 0.3, 0.2])
-_OFF = Speculation(drafter="off")
 _RESAMPLED = 2000
 
 
@@ -150,49 +142,3 @@ def _ratios(
     return [
         measure([marked[i] for i in pick]) / measure([plain[i] for i in pick]) for pick in picks
     ]
-
-
-def overhead_figures(
-    engine: Engine, prompt: Sequence[int], schemes: Sequence[str], *, rounds: int
-) -> Iterator[Figure]:
-    """Return what each mark adds to a step of eight rows."""
-    for name in schemes:
-        shares = []
-        for number in range(rounds + 1):
-            # which of both goes first alternates, as a busy machine slows down and recovers
-            marks = ("off", name) if number % 2 else (name, "off")
-            seconds = {mark: _step_seconds(engine, prompt, mark) for mark in marks}
-            shares.append(seconds[name] / seconds["off"] - 1)
-        low, middle, high = statistics.quantiles(shares[1:], n=4)
-        yield Figure(
-            name=f"price, {name}, cost of a step of {_STEP_ROWS} rows",
-            value=middle,
-            unit=f"share of the step, median of {rounds}",
-            spread=(low, high),
-            target=MOST_OVERHEAD if name == "gumbel" else None,
-            higher_is_better=False,
-        )
-
-
-def _step_seconds(engine: Engine, prompt: Sequence[int], mark: str) -> float:
-    requests = [
-        engine.add_request(
-            [*prompt, 300 + i],
-            SamplingParams(max_tokens=500, min_tokens=400, temperature=1.0, top_p=0.95, seed=i),
-            lambda _: None,
-            spec=DecodeSpec(mark=mark, speculation=_OFF),
-        )
-        for i in range(_STEP_ROWS)
-    ]
-    while any(request.sequence.num_generated < 5 for request in requests):
-        engine.step()
-    seconds = []
-    for _ in range(_STEPS):
-        began = time.process_time()
-        engine.step()
-        seconds.append(time.process_time() - began)
-    for request in requests:
-        request.wiring.cancel.set()
-    while engine.has_work:
-        engine.step()
-    return statistics.fmean(seconds)

@@ -18,20 +18,24 @@ from benchmarks.watermark_attacks import (
     synonyms,
     truncate,
 )
-from benchmarks.watermark_generations import log_p_values
+from benchmarks.watermark_generations import Reply, log_p_values
+from benchmarks.watermark_kept import KeptReplies
 from benchmarks.watermark_null import human_texts, null_figures, null_p_values
 from benchmarks.watermark_power import allowed, calibration
 from benchmarks.watermark_price import distortion_figures, text_probs, total_variation
 from benchmarks.watermark_robustness import kept_runs, simulated_attack_figures
 from benchmarks.watermark_simulation import Simulation, step_probs
+from benchmarks.watermark_step import step_figures
 from llm.watermark.contexts import Seeding
 from llm.watermark.detector import Detector, Text
 from llm.watermark.gumbel import Gumbel
-from llm.watermark.keys import WatermarkKey
+from llm.watermark.keys import KeyRing, WatermarkKey
 from llm.watermark.kgw import GreenLists
+from llm.watermark.marker import Marker
 from llm.watermark.prf import sub_key
 from llm.watermark.scheme import Scheme
 from llm.watermark.unigram import Unigram
+from tests.llm.tiny_engine import tiny_engine
 
 HUMAN = list(range(900, 1000))
 SECRET = bytes(16)
@@ -197,3 +201,37 @@ def test_a_mark_that_is_taken_again_for_a_repeated_context_distorts_the_model() 
 def test_kept_runs_are_those_of_the_text() -> None:
     assert kept_runs([1, 2, 3, 4, 5], [9, 1, 2, 3, 4, 9]) == 0.5
     assert kept_runs([1, 2], [1, 2]) == 0.0
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_step_is_that_of_the_draw() -> None:
+    marker = Marker(
+        KeyRing((WatermarkKey(name="a", secret=SECRET),)),
+        {"gumbel": Gumbel()},
+        sampled="gumbel",
+        greedy=None,
+    )
+    engine = tiny_engine(marker=marker, context_size=512, cache_tokens=16 * 300)
+    rng = np.random.default_rng(0)
+
+    def read(token_ids: list[int]) -> np.ndarray:
+        return rng.normal(size=(len(token_ids), 300)).astype(np.float32)
+
+    texts = [[1 + i % 20] * 30 for i in range(8)]
+    whole, gumbel = step_figures(engine, marker, read, texts, ["gumbel"], rounds=2)
+    assert whole.value > 0
+    assert gumbel.target == 0.03
+    assert gumbel.value > 0
+
+
+def test_replies_are_kept_and_those_of_another_drawing_are_not_mixed_in(tmp_path: Path) -> None:
+    path = tmp_path / "kept" / "gumbel.jsonl"
+    drawn = {"scheme": "gumbel", "num_tokens": 3}
+    kept = KeptReplies(path, drawn)
+    kept.add([Reply(token_ids=[1, 2, 3], text="a\n", predicted={25: 0.5})])
+    kept.add([Reply(token_ids=[4], whole_power=0.25)])
+    again = KeptReplies(path, drawn)
+    assert again.replies == kept.replies
+    assert again.replies[0].predicted == {25: 0.5}
+    with pytest.raises(ValueError, match="take another folder"):
+        KeptReplies(path, {**drawn, "num_tokens": 4})
