@@ -40,8 +40,8 @@ class _Tokens:
     eos_ids: frozenset[int] = frozenset()
 
     @property
-    def token_bytes(self) -> Sequence[bytes]:
-        return [b"x"] * self.size
+    def token_bytes(self) -> tuple[bytes, ...]:
+        return (b"x",) * self.size
 
 
 def step_figures(

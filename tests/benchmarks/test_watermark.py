@@ -226,7 +226,7 @@ def test_the_cost_of_a_step_is_that_of_the_draw() -> None:
 
 def test_replies_are_kept_and_those_of_another_drawing_are_not_mixed_in(tmp_path: Path) -> None:
     path = tmp_path / "kept" / "gumbel.jsonl"
-    drawn = {"scheme": "gumbel", "num_tokens": 3}
+    drawn: dict[str, str | int | float] = {"scheme": "gumbel", "num_tokens": 3}
     kept = KeptReplies(path, drawn)
     kept.add([Reply(token_ids=[1, 2, 3], text="a\n", predicted={25: 0.5})])
     kept.add([Reply(token_ids=[4], whole_power=0.25)])
