@@ -21,6 +21,8 @@ from dialog.session import SessionStore
 from index.store import CollectionStore
 from llm.chat import ChatModel, TextDelta, ToolCallDelta
 from llm.engine_statistics import EngineState, EngineStatistics
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from rag.embedder import Embedder
 from rag.ingest import Ingestor
 from tools.runs import ToolRuns
@@ -59,7 +61,8 @@ class Application:
 
     `decoder_runs_as` says what computes the chat model and why that was chosen; it is for the
     terminal, since it may name files of this machine. `mark_finder` is None where there is no key,
-    `bots` where the program serves none, `runs` where there are no tools.
+    `bots` where the program serves none, `runs` where there are no tools. `call_form` is how the
+    chat model writes calls of tools.
     """
 
     settings: Settings
@@ -78,6 +81,7 @@ class Application:
     bots: BotService | None = None
     timers: TimerSweep | None = None
     runs: ToolRuns | None = None
+    call_form: CallForm = OWN
     on_close: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:

@@ -111,7 +111,9 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     retrieval = RetrievalPipeline(store.open, embedder, priors=PRIORS)
     registry = build_registry(settings, lambda text, name: retrieval.find(text, name).passages)
     audit, runs_store = AuditLog(database), SQLRunStore(database)
-    runs = ToolRuns(engine, registry, audit, runs_store, strategies_of) if len(registry) else None
+    call_form = core.model.template.call_form
+    strategies = partial(strategies_of, call_form=call_form)
+    runs = ToolRuns(engine, registry, audit, runs_store, strategies) if len(registry) else None
     agent = DialogAgent(engine, retrieval, sessions, max_tokens=settings.max_tokens, runs=runs)
     report("loading the models", 3)
     bots = build_bots(settings, database, model=engine, retrieval=retrieval)
@@ -134,6 +136,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         bots=bots,
         timers=timers,
         runs=runs,
+        call_form=call_form,
         on_close=(engine.close, database.dispose),
     )
 

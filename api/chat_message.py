@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from api.request_model import Content, RequestModel, only
 from api.tool_request import CallModel
 from llm.chat import Message, Role
-from llm.tool_prompt import MAX_CALLS
+from llm.tool_forms.call_form import MAX_CALLS
 
 NO_AUDIO = "leave it out; this model speaks and hears text only"
 _NO_FUNCTIONS = "leave it out; functions are called by way of tools"

@@ -20,6 +20,8 @@ from api.tool_request import ToolChoice, Tools, to_tool_use
 from dialog.reply import TurnRequest
 from llm.decoding.grammar_spec import MAX_WHITESPACE, GrammarSpec
 from llm.sampling_params import LogProbsMode, SamplingParams
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from llm.tool_prompt import ToolUse
 
 _CUTS = frozenset(
@@ -146,15 +148,19 @@ class ChatCompletionRequest(RequestModel):
         """Whether a stream ends with a chunk that holds the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
-    def to_turn_request(self, *, owner: str, max_tokens: int) -> TurnRequest:
+    def to_turn_request(
+        self, *, owner: str, max_tokens: int, call_form: CallForm = OWN
+    ) -> TurnRequest:
         """Return the turn that is asked for; `max_tokens` applies where none is sent.
+
+        `call_form` is how the model that answers writes calls.
 
         Raises:
             RequestError: a value is out of its range.
         """
         self._check_pairs()
         params = self._params(max_tokens)
-        tools = self._tools()
+        tools = self._tools(call_form)
         with caller_mistakes("messages"):
             return TurnRequest(
                 messages=tuple(message.to_message() for message in self.messages),
@@ -186,12 +192,13 @@ class ChatCompletionRequest(RequestModel):
             return "causerie.grammar"
         return "tools" if self.tools and self.tool_choice != "none" else "response_format"
 
-    def _tools(self) -> ToolUse | None:
+    def _tools(self, form: CallForm) -> ToolUse | None:
         return to_tool_use(
             self.tools,
             self.tool_choice,
             is_parallel=self.parallel_tool_calls is not False,
             max_whitespace=self.extension.whitespace or 0,
+            form=form,
         )
 
     def _grammar(self, tools: ToolUse | None) -> GrammarSpec | None:

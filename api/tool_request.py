@@ -8,6 +8,8 @@ from api.error_table import RequestError, caller_mistakes
 from api.form_request import schema_of
 from api.request_model import RequestModel
 from llm.chat import ToolCall, ToolSpec
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from llm.tool_prompt import MAX_TOOLS, ToolUse
 
 FunctionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -75,8 +77,9 @@ def to_tool_use(
     *,
     is_parallel: bool,
     max_whitespace: int,
+    form: CallForm = OWN,
 ) -> ToolUse | None:
-    """Return what an answer may or must call; None where nothing.
+    """Return what an answer may or must call, in the form of the model's; None where nothing.
 
     Raises:
         RequestError: the choice names no function that is offered.
@@ -95,11 +98,11 @@ def to_tool_use(
     specs = tuple(tool.to_spec(max_whitespace=max_whitespace) for tool in tools)
     with caller_mistakes("tools"):
         if not isinstance(choice, NamedTool):
-            return ToolUse(tools=specs, demand=choice or "auto", is_parallel=is_parallel)
+            return ToolUse(tools=specs, demand=choice or "auto", is_parallel=is_parallel, form=form)
         wanted = choice.function.name
         named = tuple(spec for spec in specs if spec.name == wanted)
         if named:
-            return ToolUse(tools=named, demand="named", is_parallel=False)
+            return ToolUse(tools=named, demand="named", is_parallel=False, form=form)
     raise RequestError(
         400,
         f"tool_choice names the function {wanted!r}, which tools does not hold; it holds"

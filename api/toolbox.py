@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from api.errors import ConfigurationError
 from api.settings import Settings
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from rag.document import Passage
 from tools.argument_types import Size
 from tools.base import Effect, Tool
@@ -91,10 +93,17 @@ def _tools(settings: Settings, find: Find | None) -> list[Tool]:
     return tools
 
 
-def strategies_of(registry: ToolRegistry) -> tuple[Strategy, ...]:
-    """Return the strategies that these tools allow; the first is the usual one."""
+def strategies_of(registry: ToolRegistry, *, call_form: CallForm = OWN) -> tuple[Strategy, ...]:
+    """Return the strategies that these tools allow; the first is the usual one.
+
+    `call_form` is how the model writes calls.
+    """
     specs = registry.specs
-    found: list[Strategy] = [NativeCalling(specs), ReAct(specs), PlanReflect(specs)]
+    found: list[Strategy] = [
+        NativeCalling(specs, form=call_form),
+        ReAct(specs),
+        PlanReflect(specs, form=call_form),
+    ]
     if SEARCH in registry:
         found.append(SelfAsk(search=SEARCH))
     if PROGRAM in registry:

@@ -208,7 +208,7 @@ class DialogAgent:
             count_tokens=partial(text_tokens, self._model),
             budget=min(EVIDENCE_TOKENS, room),
         )
-        last = Message(role="user", content=prompt)
+        last = replace(message, role="user", content=prompt, tool_call_id="")
         window = self._fit(request, system, history.turns, last, reserve)
         if is_controlled(request):
             spec = controlled_spec(request, evidence)

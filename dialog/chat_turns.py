@@ -10,7 +10,7 @@ from llm.tool_prompt import with_tools
 
 def last_of(request: TurnRequest) -> Message:
     """Return the message to answer as the model's template takes it."""
-    return with_tools(request.messages, None)[-1]
+    return with_tools(request.messages, request.tools)[-1]
 
 
 def asked(request: TurnRequest) -> str:

@@ -16,6 +16,8 @@ from llm.chat import Completion, Message, TextDelta, ToolCall, ToolCallDelta
 from llm.decoding.grammar_spec import CitationIds, GrammarSpec, JsonSchema, Passage, Quote
 from llm.decoding.spec import DecodeSpec
 from llm.errors import ConstraintError
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from llm.tool_prompt import ToolReader, call_salt, read_calls
 from rag.pipeline import Evidence
 
@@ -106,15 +108,17 @@ def relayed(
             _note(part, spoken)
             yield part
         else:
-            reader = readers.setdefault(part.choice, ToolReader(salt=salt, choice=part.choice))
+            new = ToolReader(salt=salt, choice=part.choice, form=request.tools.form)
+            reader = readers.setdefault(part.choice, new)
             yield from _told_apart(reader.feed(part.text), part, spoken)
     for choice, reader in readers.items():
         yield from _told_apart(reader.finish(), TextDelta(text="", choice=choice), spoken)
     for text in _prose(request, spoken):
         spoken.marks |= {int(number) for number in _MARK.findall(text)}
     if request.tools is not None and spoken.completion is not None:
-        _, spoken.tool_calls = read_calls(spoken.completion.text, salt=salt)
-        spoken.alternatives = _alternatives(spoken.completion, salt)
+        form = request.tools.form
+        _, spoken.tool_calls = read_calls(spoken.completion.text, salt=salt, form=form)
+        spoken.alternatives = _alternatives(spoken.completion, salt, form)
     elif spoken.completion is not None:
         spoken.alternatives = _alternatives(spoken.completion, None)
 
@@ -150,14 +154,16 @@ def _note(delta: TextDelta, spoken: Spoken) -> None:
         spoken.say(delta.text)
 
 
-def _alternatives(completion: Completion, salt: str | None) -> tuple[Alternative, ...]:
+def _alternatives(
+    completion: Completion, salt: str | None, form: CallForm = OWN
+) -> tuple[Alternative, ...]:
     """Return the other answers, their calls read by `salt` where there may be calls."""
     found = []
     for choice, other in enumerate(completion.alternatives, start=1):
         text: str = other.text
         calls: tuple[ToolCall, ...] = ()
         if salt is not None:
-            text, calls = read_calls(other.text, salt=salt, choice=choice)
+            text, calls = read_calls(other.text, salt=salt, choice=choice, form=form)
         found.append(
             Alternative(
                 text=text,

@@ -55,13 +55,15 @@ class Message:
     """One message of a chat: who speaks and what is said.
 
     An assistant's may hold calls of tools, and one of a tool says by its id which call it answers.
-    Models whose template knows no tools get both as text (`llm/tool_prompt.py`).
+    Models whose template knows no tools get both as text (`llm/tool_prompt.py`). `tools` are the
+    functions at hand, for templates that tell of them; one message of a chat may have them.
     """
 
     role: Role
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    tools: tuple[ToolSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

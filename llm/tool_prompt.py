@@ -1,9 +1,10 @@
-"""Tools for models whose chat template knows none: told as text, called as text, read back.
+"""Tools told to a model, its calls held to their form, and read back.
 
-    system text that lists the functions → <tool_call>{"name":…,"arguments":…}</tool_call> → calls
+    functions, told by the template or as text → grammar of the calls → the answer's calls and text
 
-The form of a call is a grammar, so what a model writes after `<tool_call>` always names one of the
-functions and always parses. Knows neither templates nor tokens.
+How a call is written is a matter of the model's family (`llm.tool_forms`). The form is a grammar,
+so a call that is begun always names one of the functions and always parses. Knows neither
+templates nor tokens.
 """
 
 import hashlib
@@ -15,14 +16,10 @@ from typing import Literal
 
 from llm.chat import Message, ToolCall, ToolCallDelta, ToolSpec
 from llm.decoding.grammar_spec import JsonSchema, StructuralTags, Tag
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 
 MAX_TOOLS = 128
-MAX_CALLS = 16  # of one answer
-
-_OPEN = "<tool_call>"
-_CLOSE = "</tool_call>"
-_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
-_TAIL = re.compile(r"\s*\}\s*</tool_call>")
 _MAX_HEAD_CHARS = 400
 # A call that is begun outside of its tags: nobody would read it, and the user would see it.
 _SPACE = r"[\p{White_Space}\x{1c}-\x{1f}]*"  # all that Python takes for `\s`
@@ -41,12 +38,13 @@ class ToolUse:
     """The functions that an answer may call, and whether it must.
 
     `demand` is "auto" (text, calls, or both), "required" (calls alone) or "named": exactly one call
-    of the one function in `tools`.
+    of the one function in `tools`. `form` is that of the model's family.
     """
 
     tools: tuple[ToolSpec, ...]
     demand: Literal["auto", "required", "named"] = "auto"
     is_parallel: bool = True
+    form: CallForm = OWN
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.tools) <= MAX_TOOLS:
@@ -67,26 +65,31 @@ class ToolUse:
         return StructuralTags(
             tags=tuple(
                 Tag(
-                    trigger=_OPEN,
-                    begin=f'{_OPEN}{{"name":{_quoted(tool.name)},"arguments":',
+                    trigger=self.form.opening,
+                    begin=self.form.begin(tool.name),
                     content=JsonSchema(schema=tool.parameters, max_whitespace=max_whitespace),
-                    end="}" + _CLOSE,
+                    end=self.form.closing,
                 )
                 for tool in self.tools
             ),
             min_tags=0 if self.demand == "auto" else 1,
-            max_tags=1 if is_one else MAX_CALLS,
+            max_tags=1 if is_one else self.form.max_calls,
             text=self.demand == "auto",
             text_without=_BARE_CALL if self.demand == "auto" else "",
         )
 
 
 def with_tools(messages: Sequence[Message], use: ToolUse | None) -> tuple[Message, ...]:
-    """Return a chat without tools that says the same: functions, calls and results as text.
+    """Return a chat as the model's template takes it, with the functions that may be called.
 
-    The functions join the first system message, which is made where there is none. Results of one
-    round become one message of the user's, since many templates want the roles to alternate.
+    A template that knows tools gets them with the last message. For all others the chat says the
+    same without tools: calls and results are text, and the functions join the first system message,
+    which is made where there is none. Results of one round become one message of the user's, since
+    many templates want the roles to alternate.
     """
+    if use is not None and use.form.is_native:
+        *before, last = messages
+        return (*before, replace(last, tools=use.tools))  # the last is in every window
     told: list[Message] = []
     answers_before = False
     for message in messages:
@@ -123,7 +126,7 @@ def _tool_text(tool: ToolSpec) -> str:
 
 
 def _call_text(call: ToolCall) -> str:
-    return f'{_OPEN}{{"name":{_quoted(call.name)},"arguments":{call.arguments}}}{_CLOSE}'
+    return f"{OWN.begin(call.name)}{call.arguments}{OWN.closing}"
 
 
 def _quoted(text: str) -> str:
@@ -143,11 +146,12 @@ class ToolReader:
     """Tells calls from text while an answer of the choice `choice` comes in.
 
     Equal answers to equal prompts (by `salt`) get equal ids. `content` is the text beside the
-    calls. What only looks like a call stays text.
+    calls. What only looks like a call stays text. Calls have the form `form`.
     """
 
     salt: str = ""
     choice: int = 0
+    form: CallForm = OWN
     content: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     _waiting: str = ""
@@ -155,6 +159,11 @@ class ToolReader:
     _is_string: bool = False
     _is_escaped: bool = False
     _read: Literal["text", "head", "arguments", "tail"] = "text"
+    _head_pattern: re.Pattern[str] = field(init=False)
+    _tail_pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._head_pattern, self._tail_pattern = self.form.head(), self.form.tail()
 
     def feed(self, text: str) -> Iterator[str | ToolCallDelta]:
         """Yield what a further piece of the answer brings: text, or pieces of calls."""
@@ -167,7 +176,7 @@ class ToolReader:
     def finish(self) -> Iterator[str | ToolCallDelta]:
         """Yield what was held back, at the end of the answer."""
         if self._read in ("text", "head"):
-            rest = (_OPEN if self._read == "head" else "") + self._waiting
+            rest = (self.form.opening if self._read == "head" else "") + self._waiting
             if rest:
                 yield self._say(rest)
         self._waiting, self._read = "", "text"
@@ -184,19 +193,19 @@ class ToolReader:
                 self._tail()
 
     def _text(self) -> Iterator[str]:
-        at = self._waiting.find(_OPEN)
+        at = self._waiting.find(self.form.opening)
         if at >= 0:
-            said, self._waiting = self._waiting[:at], self._waiting[at + len(_OPEN) :]
+            said, self._waiting = self._waiting[:at], self._waiting[at + len(self.form.opening) :]
             self._read = "head"
         else:
-            held = _beginning_at_the_end(self._waiting, _OPEN)
+            held = _beginning_at_the_end(self._waiting, self.form.opening)
             said = self._waiting[: len(self._waiting) - held]
             self._waiting = self._waiting[len(said) :]
         if said:
             yield self._say(said)
 
     def _head(self) -> Iterator[str | ToolCallDelta]:
-        found = _HEAD.match(self._waiting)
+        found = self._head_pattern.match(self._waiting)
         # Behind the colon there may be spaces still to come: the first of the arguments ends them.
         if found and found.end() < len(self._waiting):
             name = json.loads(found[1])
@@ -209,7 +218,7 @@ class ToolReader:
             )
         elif len(self._waiting) > _MAX_HEAD_CHARS:
             self._read = "text"
-            yield self._say(_OPEN)
+            yield self._say(self.form.opening)
 
     def _arguments(self) -> Iterator[ToolCallDelta]:
         end = self._end_of_value()
@@ -238,7 +247,7 @@ class ToolReader:
         return len(self._waiting)
 
     def _tail(self) -> None:
-        found = _TAIL.match(self._waiting)
+        found = self._tail_pattern.match(self._waiting)
         if found:
             self._waiting = self._waiting[found.end() :]
             self._read = "text"
@@ -252,9 +261,11 @@ class ToolReader:
         return f"call_{hashlib.blake2b(said.encode(), digest_size=12).hexdigest()}"
 
 
-def read_calls(text: str, *, salt: str = "", choice: int = 0) -> tuple[str, tuple[ToolCall, ...]]:
+def read_calls(
+    text: str, *, salt: str = "", choice: int = 0, form: CallForm = OWN
+) -> tuple[str, tuple[ToolCall, ...]]:
     """Return the text of a whole answer without its calls, and the calls."""
-    reader = ToolReader(salt=salt, choice=choice)
+    reader = ToolReader(salt=salt, choice=choice, form=form)
     for _ in (*reader.feed(text), *reader.finish()):
         pass
     return reader.content, tuple(reader.calls)

@@ -208,7 +208,7 @@ class ToolAgent:
             banned_strings=(*run.context.params.banned_strings, *ask.banned),
         )
         spec = replace(run.context.spec, grammar=ask.grammar, num_choices=1, search=Search())
-        shown = VisibleText(ask.visible)
+        shown = VisibleText(ask.visible, form=ask.form)
         completion: Completion | None = None
         for part in self._model.stream(
             ask.messages, params, spec=spec, cancel=run.cancel, tenant=run.context.tenant

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from llm.chat import FinishReason, Message, ToolCall, Usage
+from llm.chat import FinishReason, Message, ToolCall, ToolSpec, Usage
 from tools.errors import UnreadableEventError
 from tools.provenance import Origin
 from tools.result import ConfirmationRequest, ResultKind, ToolResult
@@ -267,7 +267,8 @@ def call_key(call: ToolCall) -> str:
 
 def _message(payload: Mapping[str, Any]) -> Message:
     calls = tuple(ToolCall(**call) for call in payload["tool_calls"])
-    return Message(**{**payload, "tool_calls": calls})
+    tools = tuple(ToolSpec(**tool) for tool in payload.get("tools", ()))
+    return Message(**{**payload, "tool_calls": calls, "tools": tools})
 
 
 def _confirmation(payload: Mapping[str, Any]) -> ConfirmationRequest:

@@ -6,21 +6,23 @@ not know what the text means: `tools.strategies` reads it when it is whole.
 
 from collections.abc import Iterator
 
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from llm.tool_prompt import ToolReader
 
 
 class VisibleText:
     """Tells the visible part of one text from the rest, piece by piece.
 
-    `visible` is that of `tools.strategies.base.Ask`.
+    `visible` and `form` are those of `tools.strategies.base.Ask`.
     """
 
-    def __init__(self, visible: str | None) -> None:
+    def __init__(self, visible: str | None, *, form: CallForm = OWN) -> None:
         self._mark = visible
         self._before = ""
         self._space = ""
         self._has_begun = False
-        self._reader = ToolReader() if visible == "" else None
+        self._reader = ToolReader(form=form) if visible == "" else None
         self._is_open = visible == ""
 
     def feed(self, text: str) -> Iterator[str]:

@@ -66,7 +66,11 @@ async def create_chat_completion(
     if body.model != application.chat_model.name:
         raise unknown_model(body.model, [application.chat_model.name, *bot_names(application)])
     check_may_choose_mark(body, caller)
-    turn = body.to_turn_request(owner=caller.sees, max_tokens=application.settings.max_tokens)
+    turn = body.to_turn_request(
+        owner=caller.sees,
+        max_tokens=application.settings.max_tokens,
+        call_form=application.call_form,
+    )
     params = params_at_fault(body)
     with params_named(params):
         collection = await run_in_threadpool(_collection_of, application, turn)

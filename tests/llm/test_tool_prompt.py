@@ -11,7 +11,8 @@ from llm.chat import Message, ToolCall, ToolCallDelta, ToolSpec
 from llm.decoding.grammar_compiler import GrammarCompiler
 from llm.decoding.vocabulary import tokens_of
 from llm.errors import ConstraintConflictError
-from llm.tool_prompt import MAX_CALLS, ToolReader, ToolUse, call_salt, read_calls, with_tools
+from llm.tool_forms.call_form import MAX_CALLS
+from llm.tool_prompt import ToolReader, ToolUse, call_salt, read_calls, with_tools
 from tests.llm.decoding.small_vocabulary import small_tokenizer, small_vocabulary
 
 WEATHER = ToolSpec(

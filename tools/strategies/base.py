@@ -7,11 +7,13 @@ run that is taken up again asks exactly what it would have asked.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from llm.chat import Message, ToolCall, ToolSpec
 from llm.decoding.grammar_spec import GrammarSpec
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from tools.agent_state import AgentState
 from tools.datamarking import DATA_RULE, as_data
 from tools.provenance import Origin
@@ -22,10 +24,11 @@ MAX_LINE = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What the model is asked next; `messages` are for a template that knows no tools.
+    """What the model is asked next; `messages` are as its template takes them.
 
     `visible` tells what of the text the user may see as it comes: None is nothing, "" all but
-    calls, and any other text what stands behind it. `banned` strings cannot come.
+    calls, and any other text what stands behind it. `banned` strings cannot come. `form` is that of
+    calls.
     """
 
     stage: str
@@ -34,6 +37,7 @@ class Ask:
     visible: str | None = None
     banned: tuple[str, ...] = ()
     max_tokens: int | None = None
+    form: CallForm = OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ def alternating(messages: Iterable[Message]) -> tuple[Message, ...]:
     for message in messages:
         if told and told[-1].role == message.role == "user":
             both = f"{told[-1].content}\n\n{message.content}"
-            told[-1] = Message(role="user", content=both)
+            told[-1] = replace(message, content=both)
         else:
             told.append(message)
     return tuple(told)

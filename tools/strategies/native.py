@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llm.chat import Message, ToolSpec
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from llm.tool_prompt import ToolUse, call_salt, read_calls, with_tools
 from tools.agent_state import AgentState
 from tools.strategies.base import Ask, Said, told, with_system
 
-_CALL = "<tool_call>"
 _RESULT = "<tool_resp"  # ours to write: a model that does makes a result up
 _RULE = "Call a function where it helps; else answer the user."
 
@@ -18,8 +19,13 @@ class NativeCalling:
 
     name = "native"
 
-    def __init__(self, specs: Sequence[ToolSpec], *, is_parallel: bool = True) -> None:
-        self._use = ToolUse(tools=tuple(specs), is_parallel=is_parallel) if specs else None
+    def __init__(
+        self, specs: Sequence[ToolSpec], *, is_parallel: bool = True, form: CallForm = OWN
+    ) -> None:
+        self._form = form
+        self._use = (
+            ToolUse(tools=tuple(specs), is_parallel=is_parallel, form=form) if specs else None
+        )
         self._grammar = None if self._use is None else self._use.grammar()
         must = None if self._use is None else replace(self._use, demand="required")
         self._must_call = None if must is None else must.grammar()
@@ -40,10 +46,11 @@ class NativeCalling:
             messages=with_tools(chat, self._use),
             grammar=None if is_last else grammar,
             visible="",
-            banned=(_RESULT, *((_CALL,) if is_last else ())),
+            form=self._form,
+            banned=(_RESULT, *((self._form.opening,) if is_last else ())),
         )
 
     def read(self, ask: Ask, text: str) -> Said:
         """Return the calls, or the text as the answer where there are none."""
-        content, calls = read_calls(text, salt=call_salt(ask.messages))
+        content, calls = read_calls(text, salt=call_salt(ask.messages), form=self._form)
         return Said(content=content, calls=calls, answer=None if calls else content.strip())

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from llm.chat import Message, ToolSpec
 from llm.decoding.grammar_spec import JsonSchema
+from llm.tool_forms.call_form import CallForm
+from llm.tool_forms.own import OWN
 from llm.tool_prompt import ToolUse, call_salt, read_calls, with_tools
 from tools.agent_state import AgentState, Step
 from tools.strategies.base import MAX_LINE, Ask, Said, alternating, told, with_system
@@ -48,7 +50,6 @@ _ASK_REFLECTION = (
     'What did that show? Write {"reflection":TEXT,"next":"continue", "new_plan" or "answer"}.'
 )
 _ASK_ANSWER = "Now answer the user."
-_NO_MORE_CALLS = "<tool_call>"
 
 
 class PlanReflect:
@@ -56,8 +57,9 @@ class PlanReflect:
 
     name = "plan"
 
-    def __init__(self, specs: Sequence[ToolSpec]) -> None:
-        self._use = ToolUse(tools=tuple(specs)) if specs else None
+    def __init__(self, specs: Sequence[ToolSpec], *, form: CallForm = OWN) -> None:
+        self._form = form
+        self._use = ToolUse(tools=tuple(specs), form=form) if specs else None
 
     def ask(self, state: AgentState, *, is_last: bool) -> Ask:
         """Return the chat so far and what the stage asks for."""
@@ -79,7 +81,8 @@ class PlanReflect:
             messages=alternating(with_tools(chat, self._use)),
             grammar=grammar,
             visible="" if stage == "answer" else None,
-            banned=(_NO_MORE_CALLS,) if stage == "answer" else (),
+            form=self._form,
+            banned=(self._form.opening,) if stage == "answer" else (),
         )
 
     def read(self, ask: Ask, text: str) -> Said:
@@ -88,7 +91,7 @@ class PlanReflect:
             return Said(content=text, answer=text.strip())
         if ask.stage != "act":
             return Said(content=text)
-        content, calls = read_calls(text, salt=call_salt(ask.messages))
+        content, calls = read_calls(text, salt=call_salt(ask.messages), form=self._form)
         return Said(content=content, calls=calls)
 
 

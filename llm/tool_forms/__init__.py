@@ -1,0 +1,1 @@
+"""How families of models write a call of a function, one file each."""
