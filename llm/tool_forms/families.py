@@ -7,7 +7,7 @@ from llm.tool_forms.hermes import HERMES
 from llm.tool_forms.llama3 import LLAMA3
 from llm.tool_forms.own import OWN
 
-_TOOLS = re.compile(r"\{%.*?\btools\b.*?%\}", re.DOTALL)
+_TOOLS = re.compile(r"\{%(?:(?!%\}).)*\btools\b", re.DOTALL)  # in a statement, not in text
 
 
 def form_of(template: str) -> CallForm:
