@@ -103,7 +103,7 @@ def _draw_seconds(logits: Float32[np.ndarray, "t r v"], marker: Marker, mark: st
 def _step_seconds(engine: Engine, prompt: Sequence[int]) -> float:
     requests = [
         engine.add_request(
-            [*prompt, 300 + i],
+            [*prompt, 10 + i],
             SamplingParams(max_tokens=500, min_tokens=400, temperature=1.0, top_p=0.95, seed=i),
             lambda _: None,
             spec=DecodeSpec(mark="off", speculation=_OFF),
