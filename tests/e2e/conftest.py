@@ -19,7 +19,7 @@ from rag.document import Document, sha256_hex
 from tests.api.conftest import serving
 
 REPOSITORY = Path(__file__).parents[2]
-START_TIMEOUT_S = 300
+START_TIMEOUT_S = 600
 
 
 class LiveService:
