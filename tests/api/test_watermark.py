@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,14 +11,11 @@ from typing import Any, get_args
 import pytest
 from starlette.testclient import TestClient
 
-from api.error_table import RequestError
-from api.rate_limit import TokenBuckets
-from api.reply_tokens import MAX_CHARS, pieces_of, tokens_of
+from api.reply_tokens import MAX_CHARS
 from api.settings import SchemeName
 from api.testing import application_of_doubles
 from api.watermark_finder import MAX_WEIGHTED, Entropies, MarkFinder
 from api.watermark_request import DetectRequest
-from api.watermark_words import odds
 from llm.decoding.grammar_spec import JsonSchema, Regex
 from llm.watermark.keys import KeyRing, generate
 from tests.api.conftest import local_client
@@ -351,27 +347,6 @@ def test_questions_are_rationed_whatever_they_are(marks: TestClient) -> None:
     assert 1 <= int(response.headers["retry-after-ms"]) <= 60_000
 
 
-def test_a_bucket_fills_again_and_is_one_s_own() -> None:
-    now = [0.0]
-    buckets = TokenBuckets(burst=2, per_minute=30, clock=lambda: now[0])
-    buckets.take("a")
-    buckets.take("a")
-    buckets.take("b")
-    with pytest.raises(RequestError) as caught:
-        buckets.take("a")
-    assert caught.value.headers["retry-after-ms"] == "2000"
-    now[0] = 1.9
-    with pytest.raises(RequestError):
-        buckets.take("a")
-    now[0] = 2.0
-    buckets.take("a")
-    now[0] = 1000.0
-    buckets.take("a")
-    buckets.take("a")
-    with pytest.raises(RequestError):
-        buckets.take("a")
-
-
 def test_texts_and_secrets_are_in_no_log(
     marks: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -388,28 +363,6 @@ def test_each_parameter_of_detection_is_documented() -> None:
     part = docs.partition("## Watermark\n")[2].partition("\n## ")[0]
     for name, field in DetectRequest.model_fields.items():
         assert f"| `{field.alias or name}` |" in part
-
-
-def test_pieces_of_characters_are_shown_whole() -> None:
-    text = "naïve — 水印 <|im_end|> ok"
-    tokens = tokens_of(text, TOKENIZER)
-    assert not set(tokens) & TOKENIZER.special_ids
-    pieces = pieces_of(tokens, TOKENIZER)
-    assert "".join(pieces) == text
-    assert len(pieces) == len(tokens)
-
-
-@pytest.mark.parametrize(
-    ("log_p", "words"),
-    [
-        (-4.7, "about 1 in 110"),
-        (-13.9, "about 1 in 1,100,000"),
-        (-5000.0, "fewer than 1 in a million billion"),
-    ],
-)
-def test_odds_are_round_numbers(log_p: float, words: str) -> None:
-    assert odds(log_p) == words
-    assert not re.search(r"\d{4}", words)
 
 
 def test_the_page_is_served_without_a_key(tmp_path: Path) -> None:
