@@ -3,14 +3,14 @@
 from collections import defaultdict
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from index.tuning import Trial, Tuning
 
 
 def save_plot(tuning: Tuning, path: Path, *, title: str) -> None:
     """Write a PNG of what was measured on all rows; raises `OSError`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     most = max(trial.num_rows for trial in tuning.trials)
