@@ -122,16 +122,9 @@ class KdForestBackend:
     ) -> tuple[Int64[np.ndarray, "b k"], Float64[np.ndarray, "b k"]]:
         """Return min(k, allowed) rows and their similarities, best first."""
         request = self._rows.request(queries, k, effort, allow)
-        rows = np.zeros((len(request), request.k), np.int64)
-        scores = np.zeros((len(request), request.k))
         turned = request.compared @ self._axes[:, : self._rows.dim].T
-        for i, query in enumerate(turned.tolist()):
-            found = self._members_near(query, effort)
-            if request.allow is not None:
-                found = found[request.allow[found]]
-            one = request.part(np.array([i]))
-            rows[i : i + 1], scores[i : i + 1] = self._rows.refine(one, found[None])
-        return rows, scores
+        found = (self._members_near(query, effort) for query in turned.tolist())
+        return self._rows.refine_each(request, found)
 
     def save(self, folder: Path) -> None:
         """Write axes and trees."""

@@ -116,15 +116,8 @@ class LshBackend:
     ) -> tuple[Int64[np.ndarray, "b k"], Float64[np.ndarray, "b k"]]:
         """Return min(k, allowed) rows and their similarities, best first."""
         request = self._rows.request(queries, k, effort, allow)
-        rows = np.zeros((len(request), request.k), np.int64)
-        scores = np.zeros((len(request), request.k))
-        for i, query in enumerate(request.compared):
-            found = self._members_of(query, effort)
-            if request.allow is not None:
-                found = found[request.allow[found]]
-            one = request.part(np.array([i]))
-            rows[i : i + 1], scores[i : i + 1] = self._rows.refine(one, found[None])
-        return rows, scores
+        found = (self._members_of(query, effort) for query in request.compared)
+        return self._rows.refine_each(request, found)
 
     def save(self, folder: Path) -> None:
         """Write planes and tables."""

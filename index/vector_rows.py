@@ -6,6 +6,7 @@ precision. Single precision narrows the choice first, with room for its rounding
 Letters: `n` vectors, `d` their width, `b` queries, `m` candidates of each, `k` neighbours.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,6 +155,16 @@ class VectorRows:
         short = np.flatnonzero(~enough)
         if len(short):
             rows[short], scores[short] = self.scan(request.part(short))
+        return rows, scores
+
+    def refine_each(self, request: Request, found: Iterable[Int64[np.ndarray, " m"]]) -> Found:
+        """Do as `refine` with any number of candidates for each query, none of them twice."""
+        rows = np.zeros((len(request), request.k), np.int64)
+        scores = np.zeros((len(request), request.k))
+        for i, every in enumerate(found):
+            candidates = every if request.allow is None else every[request.allow[every]]
+            one = request.part(np.array([i]))
+            rows[i : i + 1], scores[i : i + 1] = self.refine(one, candidates[None])
         return rows, scores
 
     def scan(self, request: Request) -> Found:

@@ -192,33 +192,14 @@ class _Run:
             step = decision.step
             if step is None:
                 said = self._as_reworded(self._nlg.say(self._bot, self.state, decision.acts))
-                self.take(
-                    BotUttered(
-                        message_id=message_id,
-                        text=said.text,
-                        acts=decision.acts,
-                        templates=said.templates,
-                        variants=said.variants,
-                        buttons=said.buttons,
-                        rule=decision.rule,
-                        lost=decision.lost,
-                        rephrased_from=said.rephrased_from,
-                    )
-                )
+                self.take(said.event(message_id, decision))
                 return said.text
             if isinstance(step, FindPassages):
                 missing = PassagesFound(query=step.query, knowledge=step.knowledge)
                 self.take(self._passages.get(step.query, missing))
                 continue
-            started = ToolStarted(
-                call_id=next(self._ids, f"replay:{self.state.counters.calls + 1}"),
-                tool=step.tool,
-                arguments=step.arguments,
-                frame=step.frame,
-                purpose=step.purpose,
-                place=step.place,
-                source=step.source,
-            )
+            call_id = next(self._ids, f"replay:{self.state.counters.calls + 1}")
+            started = ToolStarted.of(step, call_id)
             self.take(started)
             self.take(self._answer(started))
         return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dialog.bot.definition import BotDefinition, Fill
-from dialog.simulation.goal import Digression, Goal, GoalTask, Impossibility, Persona
+from dialog.simulation.goal import Digression, Goal, GoalTask, Persona
 from dialog.task.acts import QUESTIONS, Act, ActName
 from dialog.task.commands import (
     JSON,
@@ -366,8 +366,3 @@ def tells_so(act: Act) -> bool:
     if act.name in (ActName.NOTIFY_FAILURE, ActName.INFORM_COUNT):
         return act.name is ActName.NOTIFY_FAILURE or act.key in _NOTHING_FOUND
     return False
-
-
-def reason_of(goal: Goal) -> Impossibility | None:
-    """Return why a goal cannot be had, None where it can."""
-    return next((task.impossible for task in goal.tasks if task.impossible), None)

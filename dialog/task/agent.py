@@ -240,15 +240,7 @@ class TaskAgent:
             return
         frame = session.state.frame(step.frame)
         assert frame is not None, "a call belongs to an open frame"
-        started = ToolStarted(
-            call_id=f"{session.id}:{session.state.counters.calls + 1}",
-            tool=step.tool,
-            arguments=step.arguments,
-            frame=step.frame,
-            purpose=step.purpose,
-            place=step.place,
-            source=step.source,
-        )
+        started = ToolStarted.of(step, f"{session.id}:{session.state.counters.calls + 1}")
         session.append(started)
         does_write = is_write(self.bot, step.tool)
         if does_write:
@@ -287,17 +279,7 @@ class TaskAgent:
         acts = self._with_small_talk(state, decision.acts)
         check_legal(self.bot, state, acts)
         said = self._parts.nlg.say(self.bot, state, acts)
-        uttered = BotUttered(
-            message_id=message_id,
-            text=said.text,
-            acts=acts,
-            templates=said.templates,
-            variants=said.variants,
-            buttons=said.buttons,
-            rule=decision.rule,
-            lost=decision.lost,
-            rephrased_from=said.rephrased_from,
-        )
+        uttered = said.event(message_id, replace(decision, acts=acts))
         written = written_with(self.bot, session.state, session.id, acts, self._parts.clock())
         session.append(uttered)
         session.flush(written)

@@ -7,10 +7,10 @@ the version of its shape.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from dialog.errors import UnreadableEventError
-from dialog.task.acts import Act, act_from_payload
+from dialog.task.acts import Act, CallTool, act_from_payload
 from dialog.task.canonical import plain
 from dialog.task.commands import JSON, Alternative, Command, command_from_payload
 
@@ -74,6 +74,19 @@ class ToolStarted:
     purpose: str
     place: str
     source: str = ""
+
+    @classmethod
+    def of(cls, step: CallTool, call_id: str) -> Self:
+        """Return the beginning of the call that a step asks for."""
+        return cls(
+            call_id=call_id,
+            tool=step.tool,
+            arguments=step.arguments,
+            frame=step.frame,
+            purpose=step.purpose,
+            place=step.place,
+            source=step.source,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

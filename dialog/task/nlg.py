@@ -11,10 +11,11 @@ from typing import Final, Protocol
 
 from dialog.bot.definition import BotDefinition
 from dialog.task.act_words import ActWords, Wording, holds
-from dialog.task.acts import QUESTIONS, Act, ActName
+from dialog.task.acts import QUESTIONS, Act, ActName, Decision
 from dialog.task.buttons import buttons_of
 from dialog.task.canonical import digest
 from dialog.task.commands import JSON
+from dialog.task.events import BotUttered
 from dialog.task.phrases.catalogue import phrase
 from dialog.task.state import DialogState
 
@@ -32,6 +33,20 @@ class Utterance:
     buttons: tuple[JSON, ...] = ()
     rephrased_from: str = ""
     values: tuple[str, ...] = ()  # the words that any rewording must keep
+
+    def event(self, message_id: str, decision: Decision) -> BotUttered:
+        """Return what is recorded: these words for the acts that were decided."""
+        return BotUttered(
+            message_id=message_id,
+            text=self.text,
+            acts=decision.acts,
+            templates=self.templates,
+            variants=self.variants,
+            buttons=self.buttons,
+            rule=decision.rule,
+            lost=decision.lost,
+            rephrased_from=self.rephrased_from,
+        )
 
 
 class NLG(Protocol):

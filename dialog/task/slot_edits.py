@@ -33,7 +33,6 @@ from dialog.task.state import (
     DialogState,
     Evidence,
     Notice,
-    Pair,
     PairKind,
     Queued,
     Status,
@@ -161,13 +160,6 @@ def _settled_question(state: DialogState, frame: TaskFrame, slot: str) -> Dialog
             )
         ),
     )
-
-
-def _is_answered_by(pair: Pair, slot: str) -> bool:
-    """Tell whether a new value of a slot closes the pair: its question, a check, an offer."""
-    if pair.kind in (PairKind.CHECK, PairKind.OFFER):
-        return True
-    return pair.kind in (PairKind.QUESTION, PairKind.CLARIFY) and pair.slot in ("", slot)
 
 
 def _without_what_broke(bot: BotDefinition, state: DialogState, frame: TaskFrame) -> DialogState:

@@ -23,7 +23,7 @@ from dialog.task.commands import (
 )
 from dialog.tracker.edits import Edits, edits_of
 from dialog.tracker.inferences.anaphora import copied
-from dialog.tracker.inferences.answers import Answer, answer
+from dialog.tracker.inferences.answers import answer
 from dialog.tracker.inferences.denial import denied
 from dialog.tracker.inferences.indifference import indifferent
 from dialog.tracker.inferences.presupposition import aimed_at
@@ -278,8 +278,3 @@ class Reading:
             return [Affirm(p=said.p) if said.polarity == "yes" else Deny(p=said.p)]
         guesses = tuple(s.task for s in self._scored[:2] if s.score >= _GUESS)
         return [Unclear(guesses=guesses if len(guesses) > 1 else ())]
-
-
-def polarity_of(situation: Situation) -> Answer | None:
-    """Return the yes or no of a turn, for trackers that read it in their own way."""
-    return answer(situation.text, situation.phrases)

@@ -9,12 +9,10 @@ relative error is a few per cent at most where there are some ten terms. Letters
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float64
 
-_NORMAL = NormalDist()
 _TINY = 1e-12
 SLACK = 1e-9  # of a total that is a sum of roundings
 _MAX_STEPS = 200
@@ -113,11 +111,6 @@ def saddlepoint_log_tail(cumulants: Cumulants, total: float, highest: float = ma
 def normal_tail(z: float) -> float:
     """Return P(Z >= z) of a standard normal."""
     return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-def normal_quantile(p: float) -> float:
-    """Return the z with P(Z <= z) = p."""
-    return _NORMAL.inv_cdf(p)
 
 
 def best_of(log_p: float, num: int) -> float:
