@@ -15,8 +15,6 @@ from tests.chromium import launch
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-expect.set_options(timeout=30_000)  # a busy machine is slow, and that is no fault of the page
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -14,10 +14,11 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests.chromium import launch
+from tests.e2e.conftest import ANSWER_TIMEOUT_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights, pytest.mark.slow]
 
-ANSWER_TIMEOUT_MS = 180_000
+ANSWER_TIMEOUT_MS = 1000 * ANSWER_TIMEOUT_S
 QUESTION = "What does the with statement do?"
 
 

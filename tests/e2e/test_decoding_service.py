@@ -11,6 +11,7 @@ import pydantic
 import pytest
 
 from llm.model_catalog import DEFAULT_CHAT_MODEL as MODEL
+from tests.e2e.conftest import ANSWER_TIMEOUT_S
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
@@ -46,7 +47,7 @@ def sdk(kitchen_address: str) -> Iterator[openai.OpenAI]:
         base_url=f"{kitchen_address}/v1",
         api_key="unused",
         max_retries=0,
-        timeout=120,
+        timeout=ANSWER_TIMEOUT_S,
         _strict_response_validation=True,
     ) as client:
         yield client

@@ -17,18 +17,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.cli.main import main
 from llm.model_store import ModelStore
-from tests.e2e.conftest import LiveService
+from tests.e2e.conftest import ANSWER_TIMEOUT_S, LiveService
 from tests.e2e.test_service import MODEL, QUESTION
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
 NUM_STREAMS = 64
-IDLE_S = 15
+IDLE_S = 60
 
 
 @pytest.fixture
 def http(live_server: LiveService) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=live_server.url, timeout=120) as client:
+    with httpx.Client(base_url=live_server.url, timeout=ANSWER_TIMEOUT_S) as client:
         yield client
 
 
@@ -86,7 +86,10 @@ def test_of_64_streams_half_leave_at_random_moments_and_no_block_stays_held(
 
     async def all_at_once() -> list[str]:
         async with openai.AsyncOpenAI(
-            base_url=f"{live_server.url}/v1", api_key="unused", max_retries=0, timeout=120
+            base_url=f"{live_server.url}/v1",
+            api_key="unused",
+            max_retries=0,
+            timeout=ANSWER_TIMEOUT_S,
         ) as client:
             return await asyncio.gather(
                 *(stream(client, i, patience_s) for i, patience_s in enumerate(patience))
@@ -130,7 +133,7 @@ def test_a_deadline_holds_and_is_told(live_server: LiveService) -> None:
             seed=5,
             extra_body={"causerie": {"timeout_s": 1.5}},
         )
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
     (choice,) = answer.choices
     assert choice.finish_reason == "length"
     assert choice.message.content

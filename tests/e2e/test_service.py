@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from tests.e2e.conftest import LiveService
+from tests.e2e.conftest import ANSWER_TIMEOUT_S, LiveService
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
@@ -18,7 +18,7 @@ QUESTION = "How are default parameter values evaluated?"
 
 @pytest.fixture
 def http(live_server: LiveService) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=live_server.url, timeout=120) as client:
+    with httpx.Client(base_url=live_server.url, timeout=ANSWER_TIMEOUT_S) as client:
         yield client
 
 
@@ -119,7 +119,7 @@ def test_conversations_survive_a_kill_and_nothing_is_indexed_again(
     chunks = http.get("/v1/collections/python").json()["num_chunks"]
     live_server.end(signal.SIGKILL)
     assert live_server.start() < 60
-    with httpx.Client(base_url=live_server.url, timeout=120) as again:
+    with httpx.Client(base_url=live_server.url, timeout=ANSWER_TIMEOUT_S) as again:
         assert again.get("/v1/collections/python").json()["num_chunks"] == chunks
         messages = again.get(f"/v1/conversations/{conversation}").json()["messages"]
         assert [message["role"] for message in messages] == ["user", "assistant"]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from llm.model_catalog import DEFAULT_CHAT_MODEL
-from tests.e2e.conftest import REPOSITORY, LiveService
+from tests.e2e.conftest import ANSWER_TIMEOUT_S, REPOSITORY, LiveService
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
@@ -25,7 +25,7 @@ def ask(server: LiveService, **body: Any) -> dict[str, Any]:
         "max_tokens": 160,
         **body,
     }
-    response = httpx.post(f"{server.url}/v1/chat/completions", json=asked, timeout=300)
+    response = httpx.post(f"{server.url}/v1/chat/completions", json=asked, timeout=ANSWER_TIMEOUT_S)
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
@@ -37,7 +37,7 @@ def text_of(answer: dict[str, Any]) -> str:
 
 
 def detect(server: LiveService, **body: Any) -> dict[str, Any]:
-    response = httpx.post(f"{server.url}/v1/watermark/detect", json=body, timeout=60)
+    response = httpx.post(f"{server.url}/v1/watermark/detect", json=body, timeout=ANSWER_TIMEOUT_S)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
     return found
