@@ -76,7 +76,11 @@ def create_app(application: Application) -> FastAPI:
     app.state.admission = Admission(settings.max_concurrent + settings.max_waiting)
     app.state.transcripts = Transcripts()
     app.state.detections = watermark.new_buckets()
-    app.state.metrics = None if application.engine is None else registry_of(application.engine)
+    app.state.metrics = (
+        None
+        if application.engine is None
+        else registry_of(application.engine, application.call_counts)
+    )
     for router in ROUTERS:
         app.include_router(router)
     for kind in (RequestError, RequestValidationError, HTTPException, *TABLE):

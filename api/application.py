@@ -6,7 +6,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from api.background import BackgroundIngest
@@ -25,6 +25,7 @@ from llm.tool_forms.call_form import CallForm
 from llm.tool_forms.own import OWN
 from rag.embedder import Embedder
 from rag.ingest import Ingestor
+from tools.call_counts import CallCounts
 from tools.runs import ToolRuns
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ class Application:
 
     `decoder_runs_as` says what computes the chat model and why that was chosen; it is for the
     terminal, since it may name files of this machine. `mark_finder` is None where there is no key,
-    `bots` where the program serves none, `runs` where there are no tools. `call_form` is how the
-    chat model writes calls of tools.
+    `bots` where the program serves none, `runs` where there are no tools. `call_counts` counts the
+    calls of tools, by whomever. `call_form` is how the chat model writes calls of tools.
     """
 
     settings: Settings
@@ -81,6 +82,7 @@ class Application:
     bots: BotService | None = None
     timers: TimerSweep | None = None
     runs: ToolRuns | None = None
+    call_counts: CallCounts = field(default_factory=CallCounts)
     call_form: CallForm = OWN
     on_close: tuple[Callable[[], None], ...] = ()
 

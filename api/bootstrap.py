@@ -46,6 +46,7 @@ from rag.pipeline import RetrievalPipeline
 from rag.python_reference import LIBRARY_PREFIX, count, language_topics, library_docstrings
 from tools.agent_log import SQLRunStore
 from tools.audit import AuditLog
+from tools.call_counts import CallCounts
 from tools.runs import ToolRuns
 
 logger = logging.getLogger(__name__)
@@ -110,13 +111,17 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     ingestor = Ingestor(store, embedder)
     retrieval = RetrievalPipeline(store.open, embedder, priors=PRIORS)
     registry = build_registry(settings, lambda text, name: retrieval.find(text, name).passages)
-    audit, runs_store = AuditLog(database), SQLRunStore(database)
+    audit, runs_store, counts = AuditLog(database), SQLRunStore(database), CallCounts()
     call_form = core.model.template.call_form
     strategies = partial(strategies_of, call_form=call_form)
-    runs = ToolRuns(engine, registry, audit, runs_store, strategies) if len(registry) else None
+    runs = (
+        ToolRuns(engine, registry, audit, runs_store, strategies, counts=counts)
+        if len(registry)
+        else None
+    )
     agent = DialogAgent(engine, retrieval, sessions, max_tokens=settings.max_tokens, runs=runs)
     report("loading the models", 3)
-    bots = build_bots(settings, database, model=engine, retrieval=retrieval)
+    bots = build_bots(settings, database, model=engine, retrieval=retrieval, counts=counts)
     timers = TimerSweep(bots.sweep)
     timers.start()
     return Application(
@@ -136,6 +141,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         bots=bots,
         timers=timers,
         runs=runs,
+        call_counts=counts,
         call_form=call_form,
         on_close=(engine.close, database.dispose),
     )

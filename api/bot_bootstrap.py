@@ -28,6 +28,7 @@ from dialog.tracker.rule import RuleTracker
 from index.database import open_database
 from llm.chat import ChatModel
 from tools.audit import AuditLog, AuditSink
+from tools.call_counts import CallCounts
 
 
 def build_bots(
@@ -36,11 +37,12 @@ def build_bots(
     *,
     model: ChatModel | None = None,
     retrieval: Retrieval | None = None,
+    counts: CallCounts | None = None,
 ) -> BotService:
     """Load the bots of the settings' folder, and those that were sent.
 
     With a model, replies are reworded where a bot wants that, and small talk is answered; with a
-    retrieval, `from: collection:NAME` is searched.
+    retrieval, `from: collection:NAME` is searched. Calls of the bots' tools are added to `counts`.
     """
     folders = [settings.state / "bots"]
     if settings.bots is not None:
@@ -52,7 +54,7 @@ def build_bots(
         chatter=None if model is None else ModelChatter(model),
         knowledge=documents if retrieval is None else CollectionKnowledge(retrieval, documents),
     )
-    return bots_of(folders, log, agent_maker(log, AuditLog(database), parts=parts))
+    return bots_of(folders, log, agent_maker(log, AuditLog(database), parts=parts, counts=counts))
 
 
 def bots_of(
@@ -65,7 +67,11 @@ def bots_of(
 
 
 def agent_maker(
-    log: TaskEventLog, audit: AuditSink | None = None, *, parts: AgentParts | None = None
+    log: TaskEventLog,
+    audit: AuditSink | None = None,
+    *,
+    parts: AgentParts | None = None,
+    counts: CallCounts | None = None,
 ) -> Callable[[BotDefinition], TaskAgent]:
     """Return what makes the agent of a bot; all of them share log, audit, vault and tracker."""
     vault, sink, tracker = Vault(), audit or MemoryAudit(), RuleTracker()
@@ -74,7 +80,8 @@ def agent_maker(
         used = replace(used, knowledge=DocumentKnowledge())
 
     def agent_of(bot: BotDefinition) -> TaskAgent:
-        return TaskAgent(bot, tracker, log, ToolRunner(bot, sink, vault), vault=vault, parts=used)
+        runner = ToolRunner(bot, sink, vault, counts=counts)
+        return TaskAgent(bot, tracker, log, runner, vault=vault, parts=used)
 
     return agent_of
 

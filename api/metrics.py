@@ -1,7 +1,8 @@
-"""The engine's numbers for Prometheus, read when they are asked for.
+"""The numbers of the engine and of the tools for Prometheus, read when they are asked for.
 
 A registry of its own for each application, so that two of them in one process never share a
-counter. Labels come from fixed lists of ours; nothing that a user wrote is in them.
+counter. Labels come from fixed lists of ours and the names of tools that the service has; nothing
+that a user or a model wrote is in them.
 """
 
 from collections.abc import Iterator
@@ -21,14 +22,16 @@ from prometheus_client.utils import floatToGoString
 
 from api.application import InspectableEngine
 from llm.engine_statistics import EngineState, EngineStatistics, Histogram
+from tools.call_counts import CallCounts
 
 PREFIX: Final = "causerie_"
 
 
-def registry_of(engine: InspectableEngine) -> CollectorRegistry:
-    """Return a registry that tells of this engine and of the process that it runs in."""
+def registry_of(engine: InspectableEngine, calls: CallCounts) -> CollectorRegistry:
+    """Return a registry that tells of an engine, the calls of tools, and this process."""
     registry = CollectorRegistry()
     registry.register(EngineCollector(engine))
+    registry.register(CallCollector(calls))
     ProcessCollector(registry=registry)
     return registry
 
@@ -50,6 +53,24 @@ class EngineCollector(Collector):
         yield from _counters(state, statistics)
         yield from _by_reason(statistics)
         yield from _durations(statistics)
+
+
+class CallCollector(Collector):
+    """How often tools were called, and how that ended, as one family."""
+
+    def __init__(self, calls: CallCounts) -> None:
+        self._calls = calls
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the family, without a sample for what has not happened."""
+        family = CounterMetricFamily(
+            f"{PREFIX}tool_calls",
+            "Calls of the service's and the bots' tools, by how they ended.",
+            labels=["tool", "outcome"],
+        )
+        for (tool, outcome), count in sorted(self._calls.counted().items()):
+            family.add_metric([tool, outcome.value], count)
+        yield family
 
 
 def _info(state: EngineState) -> Metric:

@@ -24,10 +24,12 @@ from tools.agent_log import LoggedRun, RunStore
 from tools.agent_state import AgentState, replay
 from tools.audit import AuditSink
 from tools.base import Effect
+from tools.call_counts import UNKNOWN, CallCounts
 from tools.errors import RunConflictError
 from tools.executor import ToolExecutor
 from tools.gate import ToolGate
 from tools.registry import ToolRegistry
+from tools.result import ResultKind
 from tools.strategies.base import Strategy
 
 StrategiesOf = Callable[[ToolRegistry], Sequence[Strategy]]
@@ -63,8 +65,10 @@ class ToolRuns:
         strategies_of: StrategiesOf,
         *,
         gate: ToolGate | None = None,
+        counts: CallCounts | None = None,
     ) -> None:
         self.registry = registry
+        self.counts = counts or CallCounts()
         self._model = model
         self._audit = audit
         self._store = store
@@ -158,6 +162,7 @@ class ToolRuns:
         try:
             for part in agent.stream(log, context, cancel=cancel):
                 if not isinstance(part, TextDelta):
+                    self._count(part)
                     pad.note(part)
                     # What only read can be read again: it is written with the step that follows.
                     if self._must_be_kept(part):
@@ -167,6 +172,16 @@ class ToolRuns:
                 yield part
         finally:
             pad.write(is_durable=False)
+
+    def _count(self, event: AgentEvent) -> None:
+        if isinstance(event, CallReturned):
+            outcome = event.result.kind
+        elif isinstance(event, ApprovalAsked):
+            outcome = ResultKind.NEEDS_CONFIRMATION
+        else:
+            return
+        name = event.call.name
+        self.counts.count(name if name in self.registry else UNKNOWN, outcome)
 
     def _must_be_kept(self, event: AgentEvent) -> bool:
         """Tell whether an event must be on the disk before anything else happens."""

@@ -21,6 +21,7 @@ from dialog.task.state import DialogState
 from dialog.task.tool_runner import ToolRunner
 from dialog.task.understanding import Tracker, Understanding
 from tools.audit import AuditSink
+from tools.call_counts import CallCounts
 
 NOW = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 """A Monday; the moment of every test turn unless it says otherwise."""
@@ -54,10 +55,11 @@ def agent_of(  # noqa: PLR0913 - all by name, all with defaults
     parts: AgentParts | None = None,
     user: Mapping[str, object] | None = None,
     timezone: str = "UTC",
+    counts: CallCounts | None = None,
 ) -> TaskAgent:
     """Return an agent whose conversation "c" is open since `NOW`."""
     vault = Vault()
-    runner = ToolRunner(bot, audit or MemoryAudit(), vault, stubs=stubs)
+    runner = ToolRunner(bot, audit or MemoryAudit(), vault, stubs=stubs, counts=counts)
     agent = TaskAgent(
         bot,
         tracker or ScriptedTracker(),

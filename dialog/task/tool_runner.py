@@ -18,6 +18,7 @@ from llm.chat import ToolCall
 from tools.audit import AuditSink
 from tools.base import Effect, Tool
 from tools.call_context import Caller
+from tools.call_counts import CallCounts
 from tools.executor import ToolExecutor
 from tools.mandate import Mandate, call_digest
 from tools.registry import ToolRegistry
@@ -45,8 +46,13 @@ class ToolRunner:
         vault: Vault,
         *,
         stubs: Mapping[str, Callable[..., object]] | None = None,
+        counts: CallCounts | None = None,
     ) -> None:
-        """Take what is written to and asked; `stubs` stand for tools in tests and simulations."""
+        """Take what is written to and asked; `stubs` stand for tools in tests and simulations.
+
+        How each call ended is added to `counts`.
+        """
+        self._counts = counts or CallCounts()
         self._vault = vault
         self._tools = {
             name: _boxed(_without_secrets(bot, tool), (stubs or {}).get(name))
@@ -78,7 +84,9 @@ class ToolRunner:
         call = ToolCall(
             id=started.call_id, name=tool.name, arguments=json.dumps(arguments, ensure_ascii=False)
         )
-        return _returned(started, self._executor.run(call, mandate), arguments)
+        result = self._executor.run(call, mandate)
+        self._counts.count(tool.name, result.kind)
+        return _returned(started, result, arguments)
 
     def may_repeat(self, tool: str) -> bool:
         """Tell whether a call in doubt may be made again: it only reads, or is the same deed."""

@@ -16,6 +16,8 @@ from llm.engine_statistics import EngineState, EngineStatistics
 from tests.api.conftest import local_client
 from tests.api.test_engine_state import STATE
 from tests.api.tiny_service import HELLO, becomes_idle, tiny_service
+from tools.call_counts import UNKNOWN, CallCounts
+from tools.result import ResultKind
 
 NAMES = {
     "num_requests_running": "gauge",
@@ -33,6 +35,7 @@ NAMES = {
     "forward_seconds": "counter",
     "requests_ended": "counter",
     "cancelled": "counter",
+    "tool_calls": "counter",
     "time_to_first_token_seconds": "histogram",
     "inter_token_latency_seconds": "histogram",
     "e2e_request_latency_seconds": "histogram",
@@ -124,7 +127,7 @@ def test_two_applications_in_one_process_count_apart(tmp_path: Path) -> None:
 
 def test_the_state_is_read_when_it_is_asked_for() -> None:
     engine = StandingEngine()
-    registry = registry_of(engine)
+    registry = registry_of(engine, CallCounts())
     assert registry.get_sample_value("causerie_num_requests_waiting") == 5
     assert registry.get_sample_value("causerie_kv_cache_usage_ratio") == 2 / 7
     assert registry.get_sample_value("causerie_preemptions_total") == 0
@@ -139,12 +142,32 @@ def test_the_state_is_read_when_it_is_asked_for() -> None:
     assert registry.get_sample_value("causerie_engine_info", labels) == 1
 
 
+def test_calls_of_tools_are_counted_by_tool_and_outcome() -> None:
+    calls = CallCounts()
+    registry = registry_of(StandingEngine(), calls)
+    for tool, outcome in (
+        ("clock", ResultKind.OK),
+        ("clock", ResultKind.OK),
+        ("clock", ResultKind.TIMEOUT),
+        (UNKNOWN, ResultKind.UNKNOWN_TOOL),
+    ):
+        calls.count(tool, outcome)
+    for tool, kind, count in (
+        ("clock", "ok", 2),
+        ("clock", "timeout", 1),
+        ("(unknown)", "unknown_tool", 1),
+        ("clock", "denied", None),
+    ):
+        labels = {"tool": tool, "outcome": kind}
+        assert registry.get_sample_value("causerie_tool_calls_total", labels) == count
+
+
 @given(st.lists(st.floats(min_value=0, max_value=1e4)))
 def test_buckets_grow_and_the_last_holds_all(seconds: list[float]) -> None:
     engine = StandingEngine()
     for duration in seconds:
         engine.statistics.request.observe(duration)
-    registry = registry_of(engine)
+    registry = registry_of(engine, CallCounts())
     name = "causerie_e2e_request_latency_seconds"
     (family,) = (family for family in registry.collect() if family.name == name)
     buckets = {

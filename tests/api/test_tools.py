@@ -18,6 +18,7 @@ from index.database import open_database
 from llm.testing import ScriptedChatModel
 from rag.pipeline import RetrievalPipeline
 from tests.api.conftest import local_client
+from tests.api.test_metrics import StandingEngine
 from tools.agent_log import SQLRunStore
 from tools.audit import AuditLog
 from tools.runs import ToolRuns
@@ -50,7 +51,14 @@ def http(tmp_path: Path, model: ScriptedChatModel, notes: Path) -> Iterator[Test
         )
         runs = ToolRuns(model, registry, AuditLog(database), SQLRunStore(database), strategies_of)
         agent = DialogAgent(model, pipeline, doubles.sessions, runs=runs)
-        served = replace(doubles, agent=agent, chat_model=model, runs=runs)
+        served = replace(
+            doubles,
+            agent=agent,
+            chat_model=model,
+            engine=StandingEngine(),
+            runs=runs,
+            call_counts=runs.counts,
+        )
         with local_client(served) as client:
             yield client
         database.dispose()
@@ -109,6 +117,18 @@ def test_a_stream_shows_each_call_as_a_card(http: TestClient, model: ScriptedCha
     assert json.loads(shown[1]["arguments"]) == {"expression": "17 * 23"}
     assert (shown[1]["result"], shown[1]["kind"]) == ("391", "ok")
     assert shown[1]["seconds"] >= 0
+
+
+def test_the_metrics_tell_of_calls_by_tool_and_outcome(
+    http: TestClient, model: ScriptedChatModel
+) -> None:
+    made_up = '<tool_call>{"name":"xyzzy","arguments":{}}</tool_call>'
+    model.replies = [SUM, made_up, "It is 391."]
+    answer(http, body())
+    told = http.get("/metrics").text
+    assert 'causerie_tool_calls_total{outcome="ok",tool="calculate"} 1.0' in told
+    assert 'causerie_tool_calls_total{outcome="unknown_tool",tool="(unknown)"} 1.0' in told
+    assert "xyzzy" not in told
 
 
 @pytest.mark.parametrize("is_agreed", [True, False])

@@ -16,6 +16,7 @@ from tools.audit import AuditLog
 from tools.base import Tool, tool
 from tools.builtin.calculator import calculator
 from tools.call_context import Caller
+from tools.call_counts import UNKNOWN
 from tools.errors import (
     RunConflictError,
     ToolDeclarationError,
@@ -24,6 +25,7 @@ from tools.errors import (
     UnknownToolError,
 )
 from tools.registry import ToolRegistry
+from tools.result import ResultKind
 from tools.runs import Decision, RunRequest, ToolRuns
 from tools.strategies.native import NativeCalling
 from tools.tool_file import tools_of_file
@@ -53,6 +55,25 @@ def test_a_run_is_stored_as_it_went(store: SQLRunStore, audit: AuditLog) -> None
     assert logged.conversation == "c1"
     with pytest.raises(RunConflictError, match="has ended"):
         [*runs.stream(run_id, ANN, owner="ann")]
+
+
+def test_each_call_is_counted_once_by_how_it_ended(store: SQLRunStore, audit: AuditLog) -> None:
+    sent: list[str] = []
+    script = [SUM, SUM, calls("make_up", x=1), calls("send_mail", to="bob"), "Sent."]
+    model = ScriptedChatModel(script)
+    runs = service(model, store, audit, calculator(), mailer(sent))
+    run_id = runs.begin(QUESTION, RunRequest(), owner="ann")
+    asked = [*runs.stream(run_id, ANN, owner="ann")][-1]
+    assert isinstance(asked, ApprovalAsked)
+    word = Decision(call_id=asked.call.id, is_agreed=True)
+    [*runs.stream(run_id, ANN, owner="ann", decisions=[word])]
+    assert runs.counts.counted() == {
+        ("calculate", ResultKind.OK): 1,
+        ("calculate", ResultKind.REPEATED): 1,
+        (UNKNOWN, ResultKind.UNKNOWN_TOOL): 1,
+        ("send_mail", ResultKind.NEEDS_CONFIRMATION): 1,
+        ("send_mail", ResultKind.OK): 1,
+    }
 
 
 def test_a_run_is_nobody_else_s(store: SQLRunStore, audit: AuditLog) -> None:

@@ -8,6 +8,8 @@ from dialog.task.acts import ActName
 from dialog.task.commands import Affirm, Change, Deny, Done, Repeat, Set, Start, Unclear
 from dialog.task.messages import UserMessage
 from dialog.task.testing import agent_of, turn
+from tools.call_counts import CallCounts
+from tools.result import ResultKind
 
 FILLED = (
     Set(slot="date", value="2025-03-07"),
@@ -60,6 +62,15 @@ def test_nothing_is_called_before_a_yes_to_exactly_these_values(corner: BotDefin
     assert calls == []
     turn(agent, Affirm())
     assert [call["people"] for call in calls] == [5]
+
+
+def test_a_call_is_counted_by_how_it_ended(corner: BotDefinition) -> None:
+    counts = CallCounts()
+    agent = agent_of(corner, counts=counts)
+    turn(agent, Start(task="book_table"), *FILLED)
+    assert counts.counted() == {}
+    turn(agent, Affirm())
+    assert counts.counted() == {("reserve", ResultKind.OK): 1}
 
 
 def test_a_refused_summary_asks_what_to_change(corner: BotDefinition) -> None:
