@@ -16,6 +16,7 @@ from dialog.task.events import (
 )
 from dialog.task.fold import after
 from dialog.task.grounding import STRONG, is_placeholder, is_write
+from dialog.task.program import is_under_yes, program_of
 from dialog.task.scope import confirmation_digest
 from dialog.task.state import DialogState, HandoffStatus, Status
 
@@ -42,17 +43,19 @@ def _unconfirmed(
     if not isinstance(event, ToolStarted) or not is_write(bot, event.tool):
         return ""
     frame = before.frame(event.frame)
-    if frame is None or frame.program == "on_cancel" or event.purpose != "call":
+    if frame is None or frame.program == "on_cancel":
         return ""
+    if event.purpose != "call":
+        return f"{event.tool} writes, and was called for a {event.purpose}"
     task = bot.tasks[frame.task]
-    if task.confirm is Confirm.NEVER:
+    if task.confirm is Confirm.NEVER and is_under_yes(program_of(task, "do"), frame.step):
         return ""
     if frame.confirmed == confirmation_digest(bot, before, frame):
         return ""
     cells = [cell for cell in frame.slots.values() if cell.has_value]
     are_grounded = all(c.status is Status.GROUNDED and not c.is_inferred for c in cells)
     is_by_value = task.confirm is Confirm.IMPLICIT or all(c.evidence in STRONG for c in cells)
-    if are_grounded and is_by_value:
+    if cells and are_grounded and is_by_value:
         return ""
     return f"{event.tool} was called with {dict(event.arguments)!r}, which nobody agreed to"
 

@@ -48,9 +48,10 @@ def _unguarded_writes(bot: BotDefinition, task: TaskDefinition) -> Iterator[Prob
         if task.confirm is Confirm.NEVER and not is_asked:
             yield error(
                 "unconfirmed_write", step.call.source,
-                f"{task.name}: {step.call.function} writes, and confirm: never lets it do so"
-                " unasked",
-                remedy="use confirm: auto or explicit, or declare the function as one that reads",
+                f"{task.name}: {step.call.function} writes, and confirm: never asks for no"
+                " agreement; as no write is made without one, the user will be asked all the same",
+                remedy="use confirm: auto or explicit, call it under the yes: of a question, or"
+                " declare the function as one that reads",
                 example='@tool(effect="read")',
             )  # fmt: skip
         if place != "0" and not is_asked and "result" in names_of_call(bot, step.call):

@@ -165,8 +165,10 @@ def unconfirmed_writes(bot: BotDefinition, events: Sequence[TaskEvent]) -> list[
     found: list[str] = []
     shown: dict[tuple[int, str], JSON] = {}
     agreed: dict[tuple[int, str], JSON] = {}
+    asked, led = 0, set[int]()  # the frame of the task's own question, those that a yes led on
     for event in events:
         if isinstance(event, BotUttered):
+            asked = next((a.frame for a in event.acts if _is_own_question(bot, a)), 0)
             for act in event.acts:
                 if act.name in _CONFIRMING:
                     shown |= {(act.frame, slot): value for slot, value in act.values.items()}
@@ -174,23 +176,24 @@ def unconfirmed_writes(bot: BotDefinition, events: Sequence[TaskEvent]) -> list[
             heads = {command.head for command in event.commands}
             if "affirm" in heads or not heads & {"deny", "change"}:
                 agreed |= shown
+            led |= {asked} if "affirm" in heads else set()
         elif isinstance(event, ToolStarted) and _is_write(bot, event.tool):
-            missed = "" if event.purpose == "undo" else _unagreed(bot, event, agreed)
+            is_spared = event.purpose == "undo" or event.frame in led
+            missed = "" if is_spared else _unagreed(bot, event, agreed)
             if missed:
                 found.append(f"{event.tool} with {missed}, which was not confirmed")
     return found
 
 
+def _is_own_question(bot: BotDefinition, act: Act) -> bool:
+    """Tell whether an act asks what a task itself asks, in the place of a summary."""
+    task = bot.tasks.get(act.task)
+    return task is not None and task.confirm is Confirm.NEVER and act.key.endswith(":ask")
+
+
 def _unagreed(
     bot: BotDefinition, event: ToolStarted, agreed: Mapping[tuple[int, str], JSON]
 ) -> str:
-    tasks = [
-        task
-        for task in bot.tasks.values()
-        if any(name in task.slots for name in event.arguments) and task.confirm is Confirm.NEVER
-    ]
-    if tasks:
-        return ""
     for name, value in event.arguments.items():
         is_slot = any(name in task.slots for task in bot.tasks.values())
         if is_slot and value is not None and agreed.get((event.frame, name)) != value:

@@ -300,7 +300,7 @@ class SimulatedUser:
         wrong = self._wrong(question)
         if wrong:
             return self._mended(wrong)
-        if not question.values and not question.slot:
+        if question.key.endswith(":ask"):
             return (Affirm(),) if wanted.says_yes else (Deny(),)
         return (Affirm(),)
 

@@ -13,10 +13,11 @@ from dialog.bot.definition import (
     TaskDefinition,
 )
 from dialog.bot.tables import EntityTable
+from dialog.task.acts import CallTool
 from dialog.task.canonical import digest
 from dialog.task.commands import JSON
 from dialog.task.grounding import STRONG, is_write, writes
-from dialog.task.program import Instruction, Op, program_of
+from dialog.task.program import Instruction, Op, is_under_yes, program_of
 from dialog.task.scope import confirmation_digest, is_active, known, scope_of, values_of
 from dialog.task.state import DialogState, Status, TaskFrame
 
@@ -210,15 +211,6 @@ def is_chosen(bot: BotDefinition, frame: TaskFrame) -> bool:
     return frame.search is not None and frame.search.chosen is not None
 
 
-def unsettled(frame: TaskFrame) -> list[str]:
-    """Return the slots whose values are not common ground yet."""
-    return [
-        name
-        for name, cell in frame.slots.items()
-        if cell.has_value and cell.status is not Status.GROUNDED
-    ]
-
-
 def next_instruction(bot: BotDefinition, frame: TaskFrame) -> Instruction | None:
     """Return the instruction at which the frame stands, None at the end of its program."""
     program = program_of(bot.tasks[frame.task], frame.program)
@@ -228,10 +220,12 @@ def next_instruction(bot: BotDefinition, frame: TaskFrame) -> Instruction | None
 def to_confirm(  # noqa: PLR0911 - one return per mode
     bot: BotDefinition, state: DialogState, frame: TaskFrame
 ) -> Mapping[str, JSON] | None:
-    """Return the values that the user must agree to before the task goes on; None if none.
+    """Return the values that the user must agree to before the task goes on; None if it may go on.
 
     A summary of all of them before a write (or where the task says `explicit`); only what is not
-    common ground yet where each value is confirmed by itself.
+    common ground yet where each value is confirmed by itself. A deed without values is agreed to
+    as well: {}. `never` spares reads the question, and writes that a question of the task itself
+    guards; any other write is asked about all the same.
     """
     task = bot.tasks[frame.task]
     at = next_instruction(bot, frame)
@@ -243,19 +237,35 @@ def to_confirm(  # noqa: PLR0911 - one return per mode
     is_due = at is None or (at.op is Op.CALL and at.step.call is not None)
     if does_write and frame.step > 0 and is_due and at is not None and at.step.call is not None:
         is_due = is_write(bot, at.step.call.function)
-    if not is_due or task.confirm is Confirm.NEVER:
+    if not is_due or (task.confirm is Confirm.NEVER and _is_guarded(bot, frame, at)):
         return None
     values = values_of(bot, state, frame)
     if frame.confirmed == confirmation_digest(bot, state, frame):
         return None
-    if task.confirm is Confirm.EXPLICIT:
+    if task.confirm is Confirm.EXPLICIT or not values:
         return values
     if task.confirm is Confirm.IMPLICIT:
-        rest = {name: values[name] for name in unsettled(frame) if name in values}
-        return rest or None
+        loose = {n: v for n, v in values.items() if frame.cell(n).status is not Status.GROUNDED}
+        return loose or None  # defaults among them, which nobody has heard of yet
     are_agreed = all(
         frame.cell(name).evidence in STRONG and frame.cell(name).status is Status.GROUNDED
         for name in values
-        if frame.cell(name).is_answered
     )
     return None if are_agreed else values
+
+
+def _is_guarded(bot: BotDefinition, frame: TaskFrame, at: Instruction | None) -> bool:
+    """Tell whether the next call does no harm unasked: it reads, or a yes of the task led to it."""
+    if at is None or at.step.call is None or not is_write(bot, at.step.call.function):
+        return True
+    return is_under_yes(program_of(bot.tasks[frame.task], frame.program), frame.step)
+
+
+def may_call(bot: BotDefinition, state: DialogState, frame: TaskFrame, step: CallTool) -> bool:
+    """Tell whether a call may be made: one that writes is a step of a task that was agreed to.
+
+    Asked once more at the moment of the call, whatever policy wants it.
+    """
+    if not is_write(bot, step.tool) or frame.program == "on_cancel":
+        return True
+    return step.purpose == "call" and to_confirm(bot, state, frame) is None

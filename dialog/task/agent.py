@@ -17,6 +17,7 @@ from typing import Final
 from dialog.bot.definition import BotDefinition
 from dialog.errors import ConcurrentTurnError, DialogError, TimerGoneError
 from dialog.task.acts import Act, ActName, CallTool, Decision, FindPassages
+from dialog.task.agenda import may_call
 from dialog.task.buttons import command_of_button
 from dialog.task.commands import Command
 from dialog.task.event_log import (
@@ -241,6 +242,15 @@ class TaskAgent:
         frame = session.state.frame(step.frame)
         assert frame is not None, "a call belongs to an open frame"
         started = ToolStarted.of(step, f"{session.id}:{session.state.counters.calls + 1}")
+        if not may_call(self.bot, session.state, frame, step):
+            _log.error(
+                "%s writes, and nobody agreed to that (%s): it is not called; see 'bot check'",
+                started.tool,
+                started.source,
+            )
+            session.append(started)
+            session.append(ToolReturned(call_id=started.call_id, error="needs_confirmation"))
+            return
         session.append(started)
         does_write = is_write(self.bot, step.tool)
         if does_write:
@@ -253,7 +263,7 @@ class TaskAgent:
         origin = CallOrigin(
             user=session.conversation.owner, conversation=session.id, frame=frame.id
         )
-        # The policy lets no call come so far that the user has not agreed to as the bot demands.
+        # No call comes so far that the user has not agreed to as the bot demands.
         return self._tools.run(started, origin, is_agreed=True)
 
     def _find(self, state: DialogState, step: FindPassages) -> PassagesFound:

@@ -123,7 +123,7 @@ def deny(  # noqa: PLR0911 - one return per kind of pair
     frame = state.frame(pair.frame)
     match pair.kind:
         case PairKind.CHECK if frame is not None:
-            return _refused_check(state, pair, frame)
+            return _refused_check(bot, state, pair, frame)
         case PairKind.OFFER:
             return more(bot, state, More())
         case PairKind.STEP if frame is not None:
@@ -160,12 +160,17 @@ def _refused(state: DialogState, slots: Sequence[str]) -> DialogState:
     return noted(state.with_frame(frame), "denied", frame=frame.id, slot=name)
 
 
-def _refused_check(state: DialogState, pair: Pair, frame: TaskFrame) -> DialogState:
+def _refused_check(
+    bot: BotDefinition, state: DialogState, pair: Pair, frame: TaskFrame
+) -> DialogState:
     state = without(state, pair)
     if pair.act.key == "undo":
         return noted(state, "kept", frame=frame.id, task=frame.task)
     if pair.slot:
         return _refused(state, [pair.slot])
+    if not pair.act.values:  # nothing could be otherwise: the deed itself is not wanted
+        state = noted(state, "cancelled", frame=frame.id, task=frame.task)
+        return close_frame(bot, state, frame, FrameStatus.CANCELLED)
     return noted(state, "change_what", frame=frame.id, options=tuple(pair.act.values))
 
 

@@ -131,7 +131,7 @@ def next_step(  # noqa: PLR0911 - one return per thing to wait for
         due = due_search(bot, state, frame)
         if due is not None:
             return _call(frame, due, "find")
-        if _waits_for_choice(bot, frame) or to_confirm(bot, state, frame):
+        if _waits_for_choice(bot, frame) or to_confirm(bot, state, frame) is not None:
             return None
     return _program_call(bot, state, frame)
 

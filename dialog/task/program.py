@@ -69,3 +69,11 @@ def _of_step(step: StepDefinition, start: int) -> list[Instruction]:
     if has_test:
         found.insert(0, Instruction(op=Op.TEST, step=step, target=at + len(found)))
     return found
+
+
+def is_under_yes(program: Sequence[Instruction], at: int) -> bool:
+    """Tell whether an instruction is reached by the yes to a question of the task alone."""
+    return any(
+        ask.op is Op.ASK and i < at < ask.target - 1  # the jump over `no` ends the branch
+        for i, ask in enumerate(program)
+    )

@@ -226,7 +226,7 @@ def _summary(bot: BotDefinition, state: DialogState) -> Question | None:
     if frame is None or unasked(bot, state, frame):
         return None
     values = to_confirm(bot, state, frame)
-    if not values:
+    if values is None:
         return None
     pair = state.open_pair
     was_put = pair is not None and pair.kind is PairKind.CHECK and pair.frame == frame.id
@@ -236,6 +236,7 @@ def _summary(bot: BotDefinition, state: DialogState) -> Question | None:
         task=frame.task,
         frame=frame.id,
         values=values,
+        key="" if values else "confirm_task",
         tries=pair.tries if was_put and pair is not None else 0,
         source=str(task.source),
         reason="before a write",

@@ -75,7 +75,7 @@ def _round(  # noqa: PLR0911 - one return per thing that is waited for
             return state
         if any(cell.plan in ("explicit", "choice") for cell in frame.slots.values()):
             return state
-        if to_confirm(bot, state, frame):
+        if to_confirm(bot, state, frame) is not None:
             return state
     at = next_instruction(bot, frame)
     return _ended(bot, state, frame) if at is None else _executed(bot, state, frame, at)

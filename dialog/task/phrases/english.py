@@ -69,6 +69,10 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         *("I have {values}. Shall I do it?", "{values}: is all of that correct?"),
         *("Let me sum up: {values}. Go ahead?", "We have {values}. Do you agree?"),
     ),
+    "confirm_task": (
+        *("Shall I {task} now?", "So you want me to {task}: shall I go ahead?"),
+        "To {task}: do you agree?",
+    ),
     "confirm.slot": (
         *("{values}, is that right?", "Did I get that right: {values}?", "{values}, correct?"),
         "Do you mean {values}?",

@@ -44,6 +44,10 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         *("Donc {values}. Puis-je continuer ?", "Pour vérifier : {values}. Est-ce exact ?"),
         *("J'ai noté {values}. Est-ce juste ?", "En résumé : {values}. D'accord ?"),
     ),
+    "confirm_task": (
+        *("{task} : puis-je le faire maintenant ?", "Il s'agit de : {task}. D'accord ?"),
+        "Dois-je le faire : {task} ?",
+    ),
     "confirm.slot": ("{values}, c'est bien cela ?", "Ai-je bien compris : {values} ?"),
     "implicit_confirm": ("{values}, bien.", "Donc {values}."),
     "clarify": ("{options} ?", "Voulez-vous dire {options} ?"),

@@ -49,6 +49,10 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         *("Also: {values}. Soll ich das so machen?", "Zur Sicherheit: {values}. Stimmt das?"),
         *("Ich habe: {values}. Ist das richtig?", "Zusammengefasst: {values}. Einverstanden?"),
     ),
+    "confirm_task": (
+        *("{task}: soll ich das jetzt tun?", "Es geht um: {task}. Einverstanden?"),
+        "Soll ich es ausführen: {task}?",
+    ),
     "confirm.slot": ("{values}, richtig?", "Habe ich richtig verstanden: {values}?"),
     "implicit_confirm": ("{values}, gut.", "Also {values}."),
     "clarify": ("{options}?", "Meinen Sie {options}?", "Was von beidem: {options}?"),

@@ -132,6 +132,12 @@ def test_guards_that_never_change_are_found_by_trying_all_that_matters(
         assert report.problems[0].severity is severity
 
 
+UNASKED = (
+    "writes, and confirm: never asks for no agreement; as no write is made without one, the user"
+    " will be asked all the same"
+)
+
+
 def test_a_write_that_nobody_confirms_is_found(check: Check) -> None:
     bot = """
     bot: Writes
@@ -149,8 +155,8 @@ def test_a_write_that_nobody_confirms_is_found(check: Check) -> None:
     report = check(bot, tools_dot_py=WRITE)
     assert told(report, "unconfirmed_write") == [
         "7: pay: check 1 calls send, which writes, before anything is confirmed",
-        "9: pay: send writes, and confirm: never lets it do so unasked",
-        "10: pay: more writes, and confirm: never lets it do so unasked",
+        f"9: pay: send {UNASKED}",
+        f"10: pay: more {UNASKED}",
         "10: pay: more writes with values of a result, which the user never saw",
     ]
 

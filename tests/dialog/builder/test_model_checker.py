@@ -8,6 +8,7 @@ from dialog.builder.check import check_bot
 from dialog.builder.model_checker import TaskVerdict, check_model
 from dialog.builder.stories import StoryResult, run_stories
 from dialog.builder.story import story_of
+from dialog.task.acts import ActName
 from dialog.task.events import ToolStarted
 from dialog.tracker.rule import RuleTracker
 from tests.dialog.bot.conftest import MakeBot, write_bot
@@ -149,10 +150,10 @@ def test_the_dialogue_of_a_dead_end_ends_nowhere_in_the_real_engine(tmp_path: Pa
     assert "Rented." not in transcript
 
 
-def test_the_dialogue_of_an_unconfirmed_write_writes_unasked_in_the_real_engine(
+def test_the_dialogue_of_an_unconfirmed_write_ends_with_a_question_in_the_real_engine(
     tmp_path: Path,
 ) -> None:
+    """The file would let it through; the engine asks all the same, and nothing is written."""
     result = _run(tmp_path, CORNER_TABLE + "    confirm: never\n", "unconfirmed_write")
-    assert [e.tool for e in result.events if isinstance(e, ToolStarted)] == ["reserve"]
-    assert "?" not in result.replies[-1].text.removesuffix("Anything else?")
-    assert all("go ahead" not in reply.text for reply in result.replies)
+    assert [e.tool for e in result.events if isinstance(e, ToolStarted)] == []
+    assert [act.name for act in result.replies[-1].acts] == [ActName.CONFIRM]

@@ -8,10 +8,12 @@ from dialog.bot.definition import BotDefinition
 from dialog.bot.loading import load_bot
 from dialog.builder.command_text import command_from_text, command_text
 from dialog.builder.coverage import coverage_of
+from dialog.builder.properties import violations
 from dialog.builder.stories import run_stories, run_story
 from dialog.builder.story import story_of
 from dialog.errors import CommandError, StoryError
 from dialog.task.commands import COMMANDS
+from dialog.task.events import ToolStarted
 
 BOT = """\
 bot: Corner Table
@@ -85,7 +87,7 @@ def test_what_is_not_as_expected_is_told(
 
 
 def test_what_must_never_be_is_found_in_the_events(bot: BotDefinition) -> None:
-    """A confirmation by a button is one; the same bot without confirmation writes unasked."""
+    """A confirmation by a button is one; a write that nobody agreed to is found."""
     unguarded = BOT.replace("    call: reserve\n", "    confirm: never\n    call: reserve\n")
     path = Path(bot.folder) / "bot.yaml"
     path.write_text(unguarded, encoding="utf-8")
@@ -97,8 +99,15 @@ def test_what_must_never_be_is_found_in_the_events(bot: BotDefinition) -> None:
         "never": ["unconfirmed_write"],
     }
     result = run_story(loose, {}, story_of(written))
-    assert result.failures == ()  # the author said so
-    assert "NOTIFY_FAILURE" in [act.name.value for act in result.replies[0].acts]
+    assert result.failures == ()  # the engine asks all the same
+    assert "CONFIRM" in [act.name.value for act in result.replies[0].acts]
+    unasked = ToolStarted(
+        call_id="1", tool="reserve", arguments={}, frame=1, purpose="call", place="do:0"
+    )
+    found = violations(loose, [*result.events, unasked], ["unconfirmed_write"])
+    assert found == [
+        "unconfirmed_write: turn 1: reserve was called with {}, which nobody agreed to"
+    ]
 
 
 @pytest.mark.parametrize(
