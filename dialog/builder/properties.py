@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from dialog.bot.definition import BotDefinition, Confirm
+from dialog.bot.definition import BotDefinition, Confirm, TaskDefinition
 from dialog.task.acts import QUESTIONS
 from dialog.task.canonical import canonical_json
 from dialog.task.commands import SlotEdit, ValueSource
@@ -18,7 +18,7 @@ from dialog.task.fold import after
 from dialog.task.grounding import STRONG, is_placeholder, is_write
 from dialog.task.program import is_under_yes, program_of
 from dialog.task.scope import confirmation_digest
-from dialog.task.state import DialogState, HandoffStatus, Status
+from dialog.task.state import DialogState, HandoffStatus, Status, TaskFrame
 
 
 def violations(bot: BotDefinition, events: Sequence[TaskEvent], names: Sequence[str]) -> list[str]:
@@ -45,19 +45,24 @@ def _unconfirmed(
     frame = before.frame(event.frame)
     if frame is None or frame.program == "on_cancel":
         return ""
+    task = bot.tasks[frame.task]
     if event.purpose != "call":
         return f"{event.tool} writes, and was called for a {event.purpose}"
-    task = bot.tasks[frame.task]
-    if task.confirm is Confirm.NEVER and is_under_yes(program_of(task, "do"), frame.step):
+    is_led_by_yes = is_under_yes(program_of(task, "do"), frame.step)
+    if (
+        (task.confirm is Confirm.NEVER and is_led_by_yes)
+        or frame.confirmed == confirmation_digest(bot, before, frame)
+        or _is_agreed_by_value(task, frame)
+    ):
         return ""
-    if frame.confirmed == confirmation_digest(bot, before, frame):
-        return ""
+    return f"{event.tool} was called with {dict(event.arguments)!r}, which nobody agreed to"
+
+
+def _is_agreed_by_value(task: TaskDefinition, frame: TaskFrame) -> bool:
     cells = [cell for cell in frame.slots.values() if cell.has_value]
     are_grounded = all(c.status is Status.GROUNDED and not c.is_inferred for c in cells)
     is_by_value = task.confirm is Confirm.IMPLICIT or all(c.evidence in STRONG for c in cells)
-    if cells and are_grounded and is_by_value:
-        return ""
-    return f"{event.tool} was called with {dict(event.arguments)!r}, which nobody agreed to"
+    return bool(cells) and are_grounded and is_by_value
 
 
 def _ungrounded(

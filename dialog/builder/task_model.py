@@ -1,8 +1,9 @@
 """A task as a finite machine: slots empty or filled, guards true or false, calls that go both ways.
 
 The file is taken at its word: where `confirm: never` lets a write through, it goes through here, so
-that it is found, though the engine would ask. The machine forgets values and keeps what the order of a dialogue depends on. What a guard or a call
-answered is remembered until a slot that it uses changes. `dialog.builder.model_checker` walks it.
+that it is found, though the engine would ask. The machine forgets values and keeps what the order
+of a dialogue depends on. What a guard or a call answered is remembered until a slot that it uses
+changes. `dialog.builder.model_checker` walks it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
