@@ -2,39 +2,32 @@
 
 A term is made of letters and digits only, folded and stemmed, so that the index keeps it as it is:
 
-- A word is lower-cased, loses its accents and is stemmed as English (Snowball).
+- A word is lower-cased, loses its accents and is stemmed by Snowball, in the collection's language.
 - An identifier stays whole and gives its parts as well: `str.join` is `xidstr2ejoin`, `str` and
   `join`; `OSError` is `oserror`, `os` and `error`.
 - An operator is spelled in hexadecimal: `//` is `xop2f2f`.
 - A run of a script that writes no spaces gives its pairs of characters: 茶文化 is 茶文, 文化. A
   character that stands alone is a term by itself.
 
-Words that are keywords of programming languages (`with`, `is`, `in`, `not`, ...) are no stop words.
+Beside the terms there are surfaces: the words as they are written, folded, in their order, and the
+single characters of scripts without spaces. Phrases and beginnings of words are looked for in them.
+
+English keywords of programming languages (`with`, `is`, `in`, `not`, ...) are no stop words.
 """
 
 import re
 import threading
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 
 import snowballstemmer  # type: ignore[import-untyped]
 
-# Written beside the terms of a collection: a change of this makes them anew. Raise the number with
-# any change below that changes a term.
-FINGERPRINT = f"terms-1/snowball-{version('snowballstemmer')}"
+from index.folding import fold
+from index.stop_words import STOP_WORDS, Language
 
 MAX_TERM_CHARS = 64  # a longer "word" is data; its beginning tells it from others
-
-_STOP_WORDS = """
-a about also am an any are be been being but can could did do does doing don done each had has
-have having he her here hers him his how i into it its itself ll may me might mine more most
-must my myself of on our ours shall she should so some such than that the their theirs them
-then there these they this those to too ve very was we were what when where which who whom whose
-why will would you your yours
-"""
-STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 _OPERATOR_LIST = """
 ... ** // >> << := -> == != <= >= += -= *= /= %= @= &= |= ^= **= //= >>= <<= && || ++
@@ -47,11 +40,6 @@ _LONGEST_FIRST = re.compile(
     "|".join(re.escape(op) for op in sorted(_OPERATORS, key=lambda op: (-len(op), op)))
 )
 
-# Accents, Hebrew points and Arabic vowel signs; none of the marks that are letters to their script.
-_ACCENTS = re.compile(
-    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670]"
-)
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 # Thai to Lao, Myanmar, Khmer, Japanese, Chinese, Korean
 _UNSPACED = (
     "\u0e01-\u0eff\u1000-\u109f\u1780-\u17d3\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff"
@@ -68,75 +56,130 @@ _TOKEN = re.compile(
 )
 _RUN = re.compile(f"(?P<unspaced>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
 _PART = re.compile(r"[^\W_]+(?:[\u0900-\u0963\u0966-\u0dff]+[^\W_]*)*")
+_WRITTEN = re.compile(
+    rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:[\u0900-\u0963\u0966-\u0dff]+[^\W_{_UNSPACED}]*)*"
+)
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
-_STEMMER = snowballstemmer.stemmer("english")
-_STEMMER_LOCK = threading.Lock()  # it keeps the word at hand in itself
+_STEMMER_LOCK = threading.Lock()  # a stemmer keeps the word at hand in itself
+_STEMMERS = {
+    language: snowballstemmer.stemmer(language.value)
+    for language in Language
+    if language is not Language.NONE
+}
 
 
-def analyse(text: str) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A term or a surface, and the span of the folded text that it stands for."""
+
+    text: str
+    start: int
+    end: int
+
+
+def fingerprint(language: Language) -> str:
+    """Return what is written beside the terms of a collection: a change makes them anew.
+
+    Raise the number with any change here, in `index.folding` or in `index.stop_words` that changes
+    a term.
+    """
+    return f"terms-2/{language.value}/snowball-{version('snowballstemmer')}"
+
+
+def language_of(fingerprint: str) -> Language:
+    """Return the language that a fingerprint names; English for those of older programs."""
+    parts = fingerprint.split("/")
+    return Language(parts[1]) if len(parts) == 3 else Language.ENGLISH
+
+
+def analyse(text: str, language: Language = Language.ENGLISH) -> list[str]:
     """Return the terms of a text in its order, each as often as it occurs; stop words are left out.
 
     Analysing a term again need not give it back: pass text here, and terms to the index.
     """
-    folded = _fold(text)
-    terms: list[str] = []
+    return [term for _, terms in _analysed(fold(text), language) for term, _, _ in terms]
+
+
+def tokens(folded: str, language: Language) -> Iterator[Token]:
+    """Yield the terms of a folded text, as `analyse` gives them, with their places."""
+    for offset, terms in _analysed(folded, language):
+        for term, start, end in terms:
+            yield Token(text=term, start=offset + start, end=offset + end)
+
+
+def surfaces(folded: str) -> Iterator[Token]:
+    """Yield the words of a folded text as they are written, also those that are no terms."""
+    for match in _WRITTEN.finditer(folded):
+        word = match.group().casefold()
+        yield Token(text=word[:MAX_TERM_CHARS], start=match.start(), end=match.end())
+
+
+_Part = tuple[str, int, int]  # a term and its span, from the beginning of its token
+
+
+def _analysed(folded: str, language: Language) -> Iterator[tuple[int, Sequence[_Part]]]:
     for match in _TOKEN.finditer(folded):
         kind, token = match.lastgroup, match.group()
         if kind == "word":
-            terms += _of_word(token)
+            yield match.start(), _of_word(token, language)
         elif kind == "operator":
-            terms += _of_operators(folded, match.start(), token)
-    return terms
-
-
-def _fold(text: str) -> str:
-    """Return the text without accents and compatibility forms, its case untouched."""
-    if text.isascii():
-        return text
-    decomposed = _ACCENTS.sub("", unicodedata.normalize("NFKD", _INVISIBLE.sub("", text)))
-    return unicodedata.normalize("NFC", decomposed)
+            terms = _of_operators(folded, match.start(), token)
+            yield match.start(), [(term, 0, len(token)) for term in terms]
 
 
 @lru_cache(maxsize=1 << 16)
-def _of_word(token: str) -> tuple[str, ...]:
+def _of_word(token: str, language: Language) -> tuple[_Part, ...]:
     if token.isascii():
-        return tuple(_of_spaced(token))
+        return tuple(_of_spaced(token, 0, language))
     return tuple(
-        term
+        part
         for run in _RUN.finditer(token)
-        for term in (_pairs if run.lastgroup else _of_spaced)(run.group())
+        for part in (
+            _pairs(run.group(), run.start())
+            if run.lastgroup
+            else _of_spaced(run.group(), run.start(), language)
+        )
     )
 
 
-def _pairs(run: str) -> list[str]:
-    return [run[i : i + 2] for i in range(max(1, len(run) - 1))]
+def _pairs(run: str, at: int) -> list[_Part]:
+    return [
+        (run[i : i + 2], at + i, at + min(i + 2, len(run))) for i in range(max(1, len(run) - 1))
+    ]
 
 
-def _of_spaced(token: str) -> list[str]:
+def _of_spaced(token: str, at: int, language: Language) -> list[_Part]:
     """Return the terms of a word, a number or an identifier, the whole before its parts."""
-    parts = _PART.findall(token)
-    if parts == [token]:
+    found = list(_PART.finditer(token))
+    if len(found) == 1 and found[0].group() == token:
         humps = _HUMP.split(token)
-        words = [token, *humps] if len(humps) > 1 else humps
-        return [term for word in words for term in _plain(word)]
-    terms = [term for part in parts for term in _plain(part)]
-    if not parts or len(token) > MAX_TERM_CHARS:
+        parts = list(_plain(token, at, language))
+        if len(humps) > 1:
+            for hump in humps:
+                parts += _plain(hump, at, language)
+                at += len(hump)
+        return parts
+    terms = [part for p in found for part in _plain(p.group(), at + p.start(), language)]
+    if not found or len(token) > MAX_TERM_CHARS:
         return terms
     whole = token.casefold().replace("_", "5f").replace(".", "2e")
-    return [f"xid{whole}", *terms]
+    return [(f"xid{whole}", at, at + len(token)), *terms]
 
 
-def _plain(word: str) -> Iterator[str]:
+def _plain(word: str, at: int, language: Language) -> Iterator[_Part]:
+    end = at + len(word)
     word = word.casefold()[:MAX_TERM_CHARS]
-    if word not in STOP_WORDS:
-        yield _stem(word)
+    if word not in STOP_WORDS[language]:
+        yield _stem(word, language), at, end
 
 
 @lru_cache(maxsize=1 << 16)
-def _stem(word: str) -> str:
+def _stem(word: str, language: Language) -> str:
+    if language is Language.NONE:
+        return word
     with _STEMMER_LOCK:
-        return _STEMMER.stemWord(word)
+        return _STEMMERS[language].stemWord(word)
 
 
 def _of_operators(text: str, start: int, run: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 
 from index.database import reading, writing
 from index.errors import EmbedderMismatchError, UnknownCollectionError, UnknownDocumentError
-from index.lexical import LexicalTable
+from index.lexical_lane import LexicalLane, Postings
 from index.live_index import CollectionKey, LiveIndex
 from index.new_rows import CheckedDocument, check_components, check_document, document_id_of
 from index.protocol import DocumentRecord, Hit, Item, NewDocument
@@ -35,13 +35,19 @@ class StoredCollection:
     """
 
     def __init__(
-        self, database: Engine, key: CollectionKey, live: LiveIndex, texts: TextCache
+        self,
+        database: Engine,
+        key: CollectionKey,
+        live: LiveIndex,
+        lane: LexicalLane,
+        texts: TextCache,
     ) -> None:
         self._database = database
         self._key = key
         self._live = live
         self._texts = texts
-        self._lexical = LexicalTable(key.id)
+        self._lane = lane
+        self._lexical = lane.table
 
     @property
     def name(self) -> str:
@@ -87,7 +93,10 @@ class StoredCollection:
             ValueError: a document cannot be stored (see `check_document`), or two have one uri.
         """
         self._check_fingerprint(fingerprint)
-        checked = [check_document(new, dim=self._key.dim) for new in new_documents]
+        checked = [
+            check_document(new, dim=self._key.dim, language=self._key.language)
+            for new in new_documents
+        ]
         now = datetime.now(UTC)
         records = [new.record(document_id_of(self.name, new.document.uri), now) for new in checked]
         if len({record.id for record in records}) < len(records):
@@ -126,7 +135,8 @@ class StoredCollection:
     def search_terms(self, query: str, k: int) -> list[Hit]:
         """Return up to k chunks that share a term with the query, by BM25, best first.
 
-        Of a long query only the rarest terms count; see `index.lexical`.
+        All that hold its `"exact phrases"` and `begin*`nings of words, where it has some; see
+        `index.lexical_query`. Of a long query only the rarest terms count.
 
         Raises:
             ValueError: `k` is below 1.
@@ -135,9 +145,12 @@ class StoredCollection:
         """
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
-        with reading(self._database) as connection:
-            self._check_exists(connection)
-            return self._hits(connection, self._lexical.nearest(connection, query, k))
+        with ExitStack() as stack:
+            connection, postings = self._postings(stack)
+            found = self._lane.nearest(connection, postings, query, k)
+            return self._hits(
+                connection, zip(found.ids.tolist(), found.scores.tolist(), strict=True)
+            )
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Return how rare each term is among the n chunks: ln(1 + (n - df + 0.5) / (df + 0.5)).
@@ -145,9 +158,9 @@ class StoredCollection:
         Raises:
             UnknownCollectionError: the collection was deleted meanwhile.
         """
-        with reading(self._database) as connection:
-            self._check_exists(connection)
-            return self._lexical.weights(connection, terms)
+        with ExitStack() as stack:
+            _, postings = self._postings(stack)
+            return postings.weights(terms)
 
     def get(self, document_id: str) -> tuple[DocumentRecord, str]:
         """Return a document and its text.
@@ -199,6 +212,13 @@ class StoredCollection:
     def _records(self) -> Any:
         return select(*_RECORD).where(documents.c.collection_id == self._key.id)
 
+    def _postings(self, stack: ExitStack) -> tuple[Connection, Postings]:
+        """Open a read transaction, and return it with the postings that it sees."""
+        with self._lane.lock:
+            connection = stack.enter_context(reading(self._database))
+            self._check_exists(connection)
+            return connection, self._lane.postings(connection)
+
     def _check_exists(self, connection: Connection) -> None:
         if not connection.scalar(select(collections.c.id).where(collections.c.id == self._key.id)):
             raise UnknownCollectionError(f"collection {self.name!r} was deleted")
@@ -215,7 +235,7 @@ class StoredCollection:
         return int(seq)
 
     def _delete(self, connection: Connection, document_ids: Sequence[str], seq: int) -> int:
-        self._lexical.remove(connection, document_ids)
+        self._lexical.remove(connection, self._chunk_ids(connection, document_ids))
         num_deleted = 0
         for i in range(0, len(document_ids), _BATCH):
             num_deleted += connection.execute(
@@ -229,6 +249,17 @@ class StoredCollection:
                 update(collections).where(collections.c.id == self._key.id).values(seq_deleted=seq)
             )
         return num_deleted
+
+    def _chunk_ids(self, connection: Connection, document_ids: Sequence[str]) -> list[int]:
+        found: list[int] = []
+        for i in range(0, len(document_ids), _BATCH):
+            found += connection.scalars(
+                select(chunks.c.id).where(
+                    chunks.c.document_id.in_(document_ids[i : i + _BATCH]),
+                    chunks.c.collection_id == self._key.id,
+                )
+            )
+        return found
 
     def _insert(
         self,

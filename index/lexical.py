@@ -1,22 +1,29 @@
-"""The keyword index of a collection: BM25 over the terms of its chunks, in FTS5.
+"""The words of a collection's chunks, in FTS5, and blocks of postings made of them.
 
-Each collection has a table of its own, so that only its own chunks count in its statistics, and
-dropping it costs nothing. A row holds the terms of one chunk under the chunk's id, as
-`index.analyser` gives them: those of its text in `body`, those of the document's title and of the
-headings above it in `heading`. FTS5 only splits them at spaces. All writes happen in the
-transaction that writes the chunks.
+Each collection has tables of its own, so that only its own chunks count in its statistics, and
+dropping them costs nothing. `lexical_N` holds the terms of a chunk under the chunk's id, as
+`index.analyser` gives them: those of its text in `lex`, those of the document's title and of the
+headings above it in `heading`. `surface_N` holds the words as they are written, for phrases and
+beginnings of words. They are two tables, since FTS5 counts the length of a row over all columns of
+its table. `unicode61` only splits them at spaces.
 
-Also knows how the terms are made anew when the analyser has changed.
+Every `BLOCK_ROWS` new rows become a block of postings, and equal blocks are merged, so that a
+reader has few to load. All writes happen in the caller's transaction. The tables may stand in any
+SQLite database: nothing here looks at another one.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from jaxtyping import Int64
 from sqlalchemy import (
     Column,
     Connection,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -28,162 +35,234 @@ from sqlalchemy import (
     update,
 )
 
-from index.analyser import FINGERPRINT, analyse
-from index.new_rows import ChunkTerms, chunk_terms
-from index.tables import chunks, collections, documents
+from index.errors import IndexFileError
+from index.lexical_query import WordQuery
+from index.new_rows import ChunkTerms
+from index.posting_block import PostingBlock, RowTerms
 
-HEADING_WEIGHT = 2.0  # of a term in `heading` against one in `body`; see the figures of the tests
-MAX_TERMS = 32  # of a query; the rarest are kept
+_log = logging.getLogger(__name__)
 
-# Chunks that the terms of a query may name together, which bounds its time: BM25 costs about 2 us a
-# chunk, and a word of half the chunks tells little. On SciFact (5,183 chunks) all bounds from 4,000
-# to 60,000 give the same nDCG@10 within .001. The rarest term is always searched for.
-MAX_POSTINGS = 5_000
+HEADING_WEIGHT = 2  # of a term in `heading` against one in `lex`; see the figures of the tests
+BLOCK_ROWS = 4096
+_EQUAL_BLOCKS = 4  # so many of one size become one
 _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
+MOST_EXPANSIONS = 16  # words that the beginning of a word stands for in ranking; the most frequent
+
+# Everything but separators and controls belongs to a word: the analyser has done the splitting, and
+# this SQLite may know fewer letters than Python does.
+_TOKENIZER = "tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N* P* S* Co Cn Cf'\""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LexicalState:
+    """How far the rows have come: `seq` counts writes, `seq_deleted` is the last that took rows.
+
+    The blocks hold rows up to the id `covered`; `tail` rows were added behind it.
+    """
+
+    seq: int
+    seq_deleted: int
+    covered: int
+    tail: int
 
 
 class LexicalTable:
-    """The keyword index of one collection, used inside the caller's transactions."""
+    """The words of one collection, read and written inside the caller's transactions."""
 
     def __init__(self, collection_id: int) -> None:
-        self._collection_id = collection_id
-        self._rows, self._terms = _virtual_tables(collection_id)
-        self._name = self._rows.name
+        tables = _tables(collection_id)
+        self._rows, self._surfaces, self._words = tables[:3]
+        self._live, self._state, self._blocks = tables[3:]
 
     def create(self, connection: Connection) -> None:
         """Make the empty tables."""
-        # `ascii` splits at ASCII characters that are no letters or digits and folds A-Z, none of
-        # which is left to do: unlike with `unicode61`, a term is the token that FTS5 counts
-        # whatever its script.
+        for table, columns in ((self._rows, "lex, heading"), (self._surfaces, "surface")):
+            connection.exec_driver_sql(
+                f"CREATE VIRTUAL TABLE {table.name} USING fts5({columns}, {_TOKENIZER})"
+            )
         connection.exec_driver_sql(
-            f"CREATE VIRTUAL TABLE {self._name} USING fts5(body, heading, tokenize = 'ascii')"
+            f"CREATE VIRTUAL TABLE {self._words.name} USING fts5vocab({self._surfaces.name}, row)"
         )
-        connection.exec_driver_sql(
-            f"CREATE VIRTUAL TABLE {self._terms.name} USING fts5vocab({self._name}, row)"
-        )
+        self._state.create(connection)
+        self._blocks.create(connection)
+        connection.execute(insert(self._state).values(seq=0, seq_deleted=0, covered=0, tail=0))
 
     def drop(self, connection: Connection) -> None:
         """Remove the tables."""
-        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {self._terms.name}")
-        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {self._name}")
+        for name in (
+            f"{self._rows.name}_terms",  # of older programs
+            *(t.name for t in (self._words, self._rows, self._surfaces, self._state, self._blocks)),
+        ):
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
 
     def add(self, connection: Connection, rows: Iterable[tuple[int, ChunkTerms]]) -> None:
-        """Insert the terms of chunks under their ids."""
+        """Insert the words of chunks under their ids, which are greater than all before."""
         values = [
-            {"rowid": chunk_id, "body": terms.body, "heading": terms.heading}
+            {
+                "id": chunk_id,
+                "lex": terms.lex,
+                "heading": terms.heading,
+                "surface": terms.surface,
+            }
             for chunk_id, terms in rows
         ]
-        if values:
-            connection.execute(insert(self._rows), values)
-
-    def remove(self, connection: Connection, document_ids: Sequence[str]) -> None:
-        """Delete the rows of documents whose chunks are still there."""
-        for i in range(0, len(document_ids), _BATCH):
-            gone = select(chunks.c.id).where(
-                chunks.c.document_id.in_(document_ids[i : i + _BATCH]),
-                chunks.c.collection_id == self._collection_id,
+        if not values:
+            return
+        for table, names in ((self._rows, ("lex", "heading")), (self._surfaces, ("surface",))):
+            connection.execute(
+                insert(table),
+                [{"rowid": v["id"], **{name: v[name] for name in names}} for v in values],
             )
-            connection.execute(delete(self._rows).where(self._rows.c.rowid.in_(gone)))
-
-    def nearest(self, connection: Connection, query: str, k: int) -> list[tuple[int, float]]:
-        """Return ids and BM25 scores of up to k chunks that hold a term of the query, best first.
-
-        Equal scores come in the order of storing. Of a long query the rarest terms are searched
-        for; of terms that no chunk holds none.
-        """
-        counts = self._counts(connection, set(analyse(query)))
-        wanted = rarest(counts)
-        if not wanted:
-            return []
-        score = (-func.bm25(literal_column(self._name), 1.0, HEADING_WEIGHT)).label("score")
-        # No term holds a quote or a space, and a quoted term is never an operator of FTS5.
-        match = literal_column(self._name).op("MATCH")(" OR ".join(f'"{t}"' for t in wanted))
-        found = connection.execute(
-            select(self._rows.c.rowid, score)
-            .where(match)
-            .order_by(score.desc(), self._rows.c.rowid)
-            .limit(k)
-        )
-        return [(chunk_id, score) for chunk_id, score in found]
-
-    def weights(self, connection: Connection, terms: Sequence[str]) -> dict[str, float]:
-        """Return ln(1 + (n - df + 0.5) / (df + 0.5)) of each term, over the n chunks."""
-        counts = self._counts(connection, set(terms))
-        n = connection.scalar(
-            select(func.count()).where(chunks.c.collection_id == self._collection_id)
-        )
-        return {term: inverse_frequency(int(n or 0), counts.get(term, 0)) for term in terms}
-
-    def renew(self, connection: Connection) -> None:
-        """Make the terms of all chunks anew, with the analyser that this program has."""
-        self.drop(connection)
-        self.create(connection)
-        ids = connection.scalars(
-            select(documents.c.id).where(documents.c.collection_id == self._collection_id)
-        ).all()
-        for document_id in ids:  # one text in memory at a time
-            self.add(connection, list(_stored_terms(connection, document_id)))
+        state = self.state(connection)
         connection.execute(
-            update(collections)
-            .where(collections.c.id == self._collection_id)
-            .values(analyser=FINGERPRINT)
+            update(self._state).values(seq=state.seq + 1, tail=state.tail + len(values))
+        )
+        if state.tail + len(values) >= BLOCK_ROWS:
+            self._seal(connection, state.covered)
+
+    def remove(self, connection: Connection, chunk_ids: Sequence[int]) -> None:
+        """Delete the rows of chunks."""
+        if not chunk_ids:
+            return
+        for i in range(0, len(chunk_ids), _BATCH):
+            some = chunk_ids[i : i + _BATCH]
+            for table in (self._rows, self._surfaces):
+                connection.execute(delete(table).where(table.c.rowid.in_(some)))
+        seq = self._state.c.seq + 1
+        connection.execute(update(self._state).values(seq=seq, seq_deleted=seq))
+
+    def state(self, connection: Connection) -> LexicalState:
+        """Return how far the rows have come."""
+        return LexicalState(**connection.execute(select(self._state)).one()._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+
+    def live_ids(self, connection: Connection) -> Int64[np.ndarray, " n"]:
+        """Return the ids of all rows, ascending."""
+        found = connection.execute(select(self._live.c.id).order_by(self._live.c.id))
+        return np.array([chunk_id for (chunk_id,) in found], np.int64)
+
+    def block_spans(self, connection: Connection) -> list[tuple[int, int, int]]:
+        """Return (id, first row, last row) of the blocks in their order."""
+        columns = (self._blocks.c.id, self._blocks.c.first, self._blocks.c.last)
+        return [
+            (number, first, last)
+            for number, first, last in connection.execute(
+                select(*columns).order_by(self._blocks.c.first)
+            )
+        ]
+
+    def block(self, connection: Connection, number: int) -> PostingBlock:
+        """Return a block; one that is damaged is made anew from its rows, in memory."""
+        row = connection.execute(select(self._blocks).where(self._blocks.c.id == number)).one()
+        try:
+            return PostingBlock.from_bytes(row.data)
+        except IndexFileError as error:
+            _log.warning("block %d of %s: %s; made anew", number, self._rows.name, error)
+            return self.block_of(connection, row.first - 1, row.last)
+
+    def block_of(self, connection: Connection, after: int, last: int | None = None) -> PostingBlock:
+        """Return a block of the rows behind the id `after`, up to `last`."""
+        return PostingBlock.of_rows(
+            self._stored(connection, after, last), heading_weight=HEADING_WEIGHT
         )
 
-    def _counts(self, connection: Connection, terms: set[str]) -> dict[str, int]:
-        """Return in how many chunks each term is that is in any."""
-        ordered = sorted(terms)
-        counts: dict[str, int] = {}
-        for i in range(0, len(ordered), _BATCH):
-            found = connection.execute(
-                select(self._terms.c.term, self._terms.c.doc).where(
-                    self._terms.c.term.in_(ordered[i : i + _BATCH])
-                )
-            )
-            counts.update((term, doc) for term, doc in found)
-        return counts
+    def matching(self, connection: Connection, query: WordQuery) -> Int64[np.ndarray, " m"]:
+        """Return the ids of the rows that hold all phrases and beginnings of a query, ascending."""
+        match = literal_column(self._surfaces.name).op("MATCH")(query.match())
+        found = connection.execute(
+            select(self._surfaces.c.rowid).where(match).order_by(self._surfaces.c.rowid)
+        )
+        return np.array([chunk_id for (chunk_id,) in found], np.int64)
+
+    def expansions(self, connection: Connection, prefix: str) -> list[str]:
+        """Return written words that begin with `prefix`, the most frequent first."""
+        words = self._words.c
+        found = connection.scalars(
+            select(words.term)
+            .where(words.term >= prefix, words.term < prefix + "\U0010ffff")
+            .order_by(words.doc.desc(), words.term)
+            .limit(MOST_EXPANSIONS)
+        )
+        return list(found)
+
+    def _stored(self, connection: Connection, after: int, last: int | None) -> Iterator[RowTerms]:
+        query = select(self._rows.c.rowid, self._rows.c.lex, self._rows.c.heading)
+        query = query.where(self._rows.c.rowid > after).order_by(self._rows.c.rowid)
+        if last is not None:
+            query = query.where(self._rows.c.rowid <= last)
+        for chunk_id, lex, heading in connection.execute(query):
+            yield RowTerms(id=chunk_id, lex=lex, heading=heading)
+
+    def _seal(self, connection: Connection, covered: int) -> None:
+        """Make a block of the rows behind `covered`, and one of many of the same size."""
+        last = connection.scalar(select(func.max(self._live.c.id)).where(self._live.c.id > covered))
+        if last is None:
+            connection.execute(update(self._state).values(tail=0))
+            return
+        self._store(connection, self.block_of(connection, covered), covered + 1, last, level=0)
+        connection.execute(update(self._state).values(covered=last, tail=0))
+        level = 0
+        while True:
+            equal = connection.execute(
+                select(self._blocks.c.id, self._blocks.c.first, self._blocks.c.last)
+                .where(self._blocks.c.level == level)
+                .order_by(self._blocks.c.first)
+            ).all()
+            if len(equal) < _EQUAL_BLOCKS:
+                return
+            blocks = [self.block(connection, row.id) for row in equal]
+            live = self.live_ids(connection)
+            merged = PostingBlock.merged(blocks, [np.isin(block.ids, live) for block in blocks])
+            connection.execute(delete(self._blocks).where(self._blocks.c.level == level))
+            level += 1
+            self._store(connection, merged, equal[0].first, equal[-1].last, level=level)
+
+    def _store(
+        self, connection: Connection, block: PostingBlock, first: int, last: int, *, level: int
+    ) -> None:
+        connection.execute(
+            insert(self._blocks).values(first=first, last=last, level=level, data=block.to_bytes())
+        )
 
 
 @lru_cache(maxsize=256)  # SQLAlchemy keeps compiled statements by the very table
-def _virtual_tables(collection_id: int) -> tuple[Table, Table]:
-    """Return the chunks' terms, and the view of FTS5 that counts the chunks of a term."""
-    name = f"lexical_{collection_id}"
+def _tables(collection_id: int) -> tuple[Table, Table, Table, Table, Table, Table]:
+    """Return terms, surfaces, surface words with counts, live ids, state and blocks."""
+    lexical, surface = f"lexical_{collection_id}", f"surface_{collection_id}"
     metadata = MetaData()  # its own: nobody creates virtual tables with `create_all`
     return (
         Table(
-            name,
+            lexical,
             metadata,
             Column("rowid", Integer, primary_key=True),
-            Column("body", Text),
+            Column("lex", Text),
             Column("heading", Text),
         ),
-        Table(f"{name}_terms", metadata, Column("term", Text), Column("doc", Integer)),
+        Table(
+            surface,
+            metadata,
+            Column("rowid", Integer, primary_key=True),
+            Column("surface", Text),
+        ),
+        Table(f"{surface}_words", metadata, Column("term", Text), Column("doc", Integer)),
+        # FTS5's own table of the lengths of rows: much smaller to walk than the rows.
+        Table(f"{lexical}_docsize", metadata, Column("id", Integer, primary_key=True)),
+        Table(
+            f"{lexical}_state",
+            metadata,
+            Column("seq", Integer, nullable=False),
+            Column("seq_deleted", Integer, nullable=False),
+            Column("covered", Integer, nullable=False),
+            Column("tail", Integer, nullable=False),
+        ),
+        Table(
+            f"{lexical}_blocks",
+            metadata,
+            # Numbers are never used twice: a reader knows by them what it holds already.
+            Column("id", Integer, primary_key=True),
+            Column("first", Integer, nullable=False),
+            Column("last", Integer, nullable=False),
+            Column("level", Integer, nullable=False),
+            Column("data", LargeBinary, nullable=False),
+            sqlite_autoincrement=True,
+        ),
     )
-
-
-def inverse_frequency(num_chunks: int, count: int) -> float:
-    """Return the weight of a term that `count` of `num_chunks` chunks hold; never negative."""
-    return math.log(1 + (num_chunks - count + 0.5) / (count + 0.5))
-
-
-def rarest(counts: Mapping[str, int]) -> list[str]:
-    """Return the terms to search for, the rarest first: those that `MAX_POSTINGS` has room for."""
-    wanted: list[str] = []
-    room = MAX_POSTINGS
-    for count, term in sorted((count, term) for term, count in counts.items())[:MAX_TERMS]:
-        if wanted and count > room:
-            break
-        wanted.append(term)
-        room -= count
-    return wanted
-
-
-def _stored_terms(connection: Connection, document_id: str) -> Iterator[tuple[int, ChunkTerms]]:
-    title, data = connection.execute(
-        select(documents.c.title, documents.c.text).where(documents.c.id == document_id)
-    ).one()
-    for row in connection.execute(
-        select(chunks).where(chunks.c.document_id == document_id).order_by(chunks.c.id)
-    ):
-        # A damaged text is found out where it is quoted, not here.
-        text = data[row.start : row.end].decode(errors="replace")
-        yield row.id, chunk_terms(title, row.heading_path, text)

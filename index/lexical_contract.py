@@ -45,6 +45,30 @@ class LexicalIndexContract:
         assert [hit.text for hit in collection.search_terms("enter", 9)] == ["__enter__"]
         assert [hit.text for hit in collection.search_terms("文化", 9)] == ["茶文化"]
 
+    def test_a_phrase_must_stand_in_a_chunk_as_it_is_written(
+        self, collection: WordedCollection
+    ) -> None:
+        """Its stop words as well; the other words only rank."""
+        items = [Item(start=0, end=22), Item(start=23, end=45)]
+        text = "to be or not to be wet to wet the brown fox's"
+        store_text(collection, "a", text, [axis(0)] * 2, items=items)
+        assert [h.start for h in collection.search_terms('"brown FOX"', 9)] == [23]
+        assert [h.start for h in collection.search_terms('"to be" brown', 9)] == [0]
+        assert [h.start for h in collection.search_terms('wet "to"', 9)] == [0, 23]
+        assert collection.search_terms('"fox brown" wet', 9) == []
+        assert [h.start for h in collection.search_terms('brown "fox', 9)] == [23]
+
+    def test_the_beginning_of_a_word_finds_the_words(self, collection: WordedCollection) -> None:
+        """Whatever they are stemmed to; an asterisk elsewhere is no beginning."""
+        store_text(collection, "a", "runner running ran Rundfunk 茶文化", [axis(0)] * 5)
+        found = collection.search_terms("runn*", 9)
+        assert sorted(hit.text for hit in found) == ["runner", "running"]
+        assert all(hit.score > 0 for hit in found)
+        assert len(collection.search_terms("RUN*", 9)) == 3
+        assert [hit.text for hit in collection.search_terms('"文化"', 9)] == ["茶文化"]
+        assert collection.search_terms("runz*", 9) == []
+        assert collection.search_terms("runn*er", 9) == []
+
     def test_titles_and_headings_are_found(self, collection: WordedCollection) -> None:
         """Every chunk of the document or under the heading."""
         items = [Item(start=0, end=3, heading_path=("Brewing", "Green")), Item(start=4, end=7)]

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 from index.errors import DamagedDocumentError, UnknownCollectionError
 from index.memtable import Memtable
 from index.protocol import Metric
+from index.stop_words import Language
 from index.tables import chunks, collections, vectors
 
 _BATCH = 8192  # vectors read at a time, which bounds the memory beside the index
@@ -33,6 +34,7 @@ class CollectionKey:
     fingerprint: str
     dim: int
     metric: Metric
+    language: Language = Language.ENGLISH
 
 
 class LiveIndex:

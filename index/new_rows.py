@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from index.analyser import analyse
+from index.lexical_query import written
 from index.protocol import DocumentRecord, Item, NewDocument
+from index.stop_words import Language
 
 # Squares of larger components overflow single precision, and with it the order of results.
 LARGEST_COMPONENT = 1e15
@@ -17,10 +19,14 @@ LARGEST_COMPONENT = 1e15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkTerms:
-    """The terms of one chunk, separated by spaces: of its text, of its title and headings."""
+    """What is kept of one chunk's words, separated by spaces.
 
-    body: str
+    The terms of its text, those of its title and headings, and the words of both as written.
+    """
+
+    lex: str
     heading: str
+    surface: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +59,9 @@ def document_id_of(collection: str, uri: str) -> str:
     return hashlib.sha256(f"{collection}\0{uri}".encode()).hexdigest()[:32]
 
 
-def check_document(document: NewDocument, *, dim: int) -> CheckedDocument:
+def check_document(
+    document: NewDocument, *, dim: int, language: Language = Language.ENGLISH
+) -> CheckedDocument:
     """Return the document as it will be stored.
 
     Raises:
@@ -78,16 +86,24 @@ def check_document(document: NewDocument, *, dim: int) -> CheckedDocument:
         )
     check_components(vectors, f"a vector of document {document.uri!r}")
     terms = tuple(
-        chunk_terms(document.title, item.heading_path, data[item.start : item.end].decode())
+        chunk_terms(
+            document.title, item.heading_path, data[item.start : item.end].decode(), language
+        )
         for item in document.items
     )
     return CheckedDocument(document=document, data=data, terms=terms, vectors=vectors.astype("<f4"))
 
 
-def chunk_terms(title: str, heading_path: Sequence[str], text: str) -> ChunkTerms:
+def chunk_terms(
+    title: str, heading_path: Sequence[str], text: str, language: Language
+) -> ChunkTerms:
     """Return the terms of a chunk's text, and those of the words that stand above it."""
+    above = "\n".join([title, *heading_path])
     return ChunkTerms(
-        body=" ".join(analyse(text)), heading=" ".join(analyse("\n".join([title, *heading_path])))
+        lex=" ".join(analyse(text, language)),
+        heading=" ".join(analyse(above, language)),
+        # No word is a pilcrow: no phrase reaches from the text into what stands above it.
+        surface=" ".join([*written(text), "\u00b6", *written(above)]),
     )
 
 

@@ -3,21 +3,27 @@
 import builtins
 import re
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from index.analyser import FINGERPRINT
+from index.analyser import fingerprint as analyser_fingerprint
+from index.analyser import language_of
 from index.collection import StoredCollection
 from index.database import reading, writing
 from index.errors import CollectionExistsError, UnknownCollectionError
 from index.lexical import LexicalTable
+from index.lexical_lane import LexicalLane
 from index.live_index import CollectionKey, LiveIndex
+from index.new_rows import ChunkTerms, chunk_terms
 from index.protocol import CollectionInfo, Metric
+from index.stop_words import Language
 from index.tables import chunks, collections, documents
 from index.text_cache import TextCache
 
+_BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -43,6 +49,7 @@ class CollectionStore:
         self._threads = threads
         self._texts = TextCache()
         self._live: dict[int, LiveIndex] = {}
+        self._lanes: dict[int, LexicalLane] = {}
         self._lock = threading.Lock()
 
     def create(
@@ -53,8 +60,9 @@ class CollectionStore:
         fingerprint: str,
         dim: int,
         metric: Metric = Metric.COSINE,
+        language: Language = Language.ENGLISH,
     ) -> CollectionInfo:
-        """Make an empty collection for the vectors of one embedder.
+        """Make an empty collection for the vectors of one embedder and texts of one language.
 
         Raises:
             CollectionExistsError: the name is taken.
@@ -76,7 +84,7 @@ class CollectionStore:
                     fingerprint=fingerprint,
                     dim=dim,
                     metric=metric.value,
-                    analyser=FINGERPRINT,
+                    analyser=analyser_fingerprint(language),
                     seq=0,
                     seq_deleted=0,
                     created_at=datetime.now(UTC),
@@ -102,6 +110,7 @@ class CollectionStore:
             LexicalTable(collection_id).drop(connection)
         with self._lock:
             self._live.pop(collection_id, None)
+            self._lanes.pop(collection_id, None)
 
     def open(self, name: str) -> StoredCollection:
         """Return the collection of this name; raises `UnknownCollectionError`.
@@ -116,8 +125,9 @@ class CollectionStore:
                 raise _unknown(connection, name)
             # Another process may have deleted collections whose indexes we still hold.
             living = set(connection.scalars(select(collections.c.id)))
-        if row.analyser != FINGERPRINT:
-            self._renew_terms(row.id)
+        language = language_of(row.analyser)
+        if row.analyser != analyser_fingerprint(language):
+            self._renew_terms(row.id, language)
         key = CollectionKey(
             id=row.id,
             name=row.name,
@@ -125,27 +135,70 @@ class CollectionStore:
             fingerprint=row.fingerprint,
             dim=row.dim,
             metric=Metric(row.metric),
+            language=language,
         )
         with self._lock:
             for dead in self._live.keys() - living:
                 del self._live[dead]
+            for dead in self._lanes.keys() - living:
+                del self._lanes[dead]
             live = self._live.setdefault(key.id, LiveIndex(key, threads=self._threads))
-        return StoredCollection(self._database, key, live, self._texts)
+            lane = self._lanes.setdefault(key.id, LexicalLane(key.id, language))
+        return StoredCollection(self._database, key, live, lane, self._texts)
 
-    def _renew_terms(self, collection_id: int) -> None:
+    def _renew_terms(self, collection_id: int, language: Language) -> None:
+        wanted = analyser_fingerprint(language)
         with writing(self._database) as connection:
             # Another process may have renewed or deleted it since.
             analyser = connection.scalar(
                 select(collections.c.analyser).where(collections.c.id == collection_id)
             )
-            if analyser not in {None, FINGERPRINT}:
-                LexicalTable(collection_id).renew(connection)
+            if analyser in {None, wanted}:
+                return
+            table = LexicalTable(collection_id)
+            table.drop(connection)
+            table.create(connection)
+            ids = connection.scalars(
+                select(chunks.c.id)
+                .where(chunks.c.collection_id == collection_id)
+                .order_by(chunks.c.id)
+            ).all()
+            for i in range(0, len(ids), _BATCH):
+                table.add(connection, _terms(connection, ids[i : i + _BATCH], language))
+            connection.execute(
+                update(collections).where(collections.c.id == collection_id).values(analyser=wanted)
+            )
+        with self._lock:
+            self._lanes.pop(collection_id, None)
 
     def list(self) -> builtins.list[CollectionInfo]:
         """Return all collections by name."""
         with reading(self._database) as connection:
             rows = connection.execute(_infos().order_by(collections.c.name))
             return [_to_info(row) for row in rows]
+
+
+def _terms(
+    connection: Connection, chunk_ids: Sequence[int], language: Language
+) -> list[tuple[int, ChunkTerms]]:
+    """Return the terms of stored chunks by id; their documents are read one by one."""
+    rows = connection.execute(
+        select(chunks, documents.c.title)
+        .join(documents, documents.c.id == chunks.c.document_id)
+        .where(chunks.c.id.in_(chunk_ids))
+        .order_by(chunks.c.id)
+    ).all()
+    found = []
+    document_id, data = None, b""
+    for row in rows:
+        if row.document_id != document_id:
+            document_id = row.document_id
+            text = select(documents.c.text).where(documents.c.id == document_id)
+            data = connection.scalar(text) or b""
+        # A damaged text is found out where it is quoted, not here.
+        text_of_chunk = data[row.start : row.end].decode(errors="replace")
+        found.append((row.id, chunk_terms(row.title, row.heading_path, text_of_chunk, language)))
+    return found
 
 
 def _infos() -> Any:

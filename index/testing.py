@@ -14,7 +14,9 @@ from jaxtyping import Float
 from index.analyser import analyse
 from index.distance import similarities
 from index.errors import EmbedderMismatchError, UnknownDocumentError
-from index.lexical import HEADING_WEIGHT, inverse_frequency, rarest
+from index.lexical import HEADING_WEIGHT
+from index.lexical_lane import inverse_frequency
+from index.lexical_query import parse_words
 from index.new_rows import (
     CheckedDocument,
     ChunkTerms,
@@ -125,15 +127,26 @@ class MemoryCollection:
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
         rows = self._rows()
-        sizes = [len(terms.body.split()) + len(terms.heading.split()) for _, _, _, terms in rows]
+        sizes = [len(terms.lex.split()) + len(terms.heading.split()) for _, _, _, terms in rows]
         counts = self._counts()
-        wanted = rarest({term: counts[term] for term in analyse(query) if counts[term]})
+        words = parse_words(query)
+        wanted = set(analyse(words.text))
+        for prefix in words.prefixes:
+            for _, _, _, terms in rows:
+                for word in terms.surface.split():
+                    wanted |= set(analyse(word)) if word.startswith(prefix) else set()
         found = []
         for (record, checked, item, terms), size in zip(rows, sizes, strict=True):
-            body, heading = Counter(terms.body.split()), Counter(terms.heading.split())
-            score = 0.0
-            for term in wanted:
-                tf = body[term] + HEADING_WEIGHT * heading[term]
+            lex, heading = Counter(terms.lex.split()), Counter(terms.heading.split())
+            score = 1e-9 if words.has_conditions else 0.0
+            written = f" {terms.surface} "
+            if not (
+                all(f" {' '.join(phrase)} " in written for phrase in words.phrases)
+                and all(f" {prefix}" in written for prefix in words.prefixes)
+            ):
+                continue
+            for term in sorted(wanted, key=lambda term: (counts[term], term)):
+                tf = lex[term] + HEADING_WEIGHT * heading[term]
                 idf = math.log((len(rows) - counts[term] + 0.5) / (counts[term] + 0.5))
                 length = size / (sum(sizes) / len(sizes))
                 score += max(idf, 1e-6) * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length))
@@ -157,7 +170,7 @@ class MemoryCollection:
         return Counter(
             term
             for *_, terms in self._rows()
-            for term in {*terms.body.split(), *terms.heading.split()}
+            for term in {*terms.lex.split(), *terms.heading.split()}
         )
 
     def get(self, document_id: str) -> tuple[DocumentRecord, str]:

@@ -81,7 +81,7 @@ def test_keyword_tables_come_with_a_collection_and_go_with_the_schema(database: 
     assert not any("VIRTUAL" in sql for sql in definitions(database).values())
     CollectionStore(database, threads=1).create("a", embedder="e", fingerprint="f", dim=3)
     virtual = [name for name, sql in definitions(database).items() if "VIRTUAL" in sql]
-    assert virtual == ["lexical_1", "lexical_1_terms"]
+    assert virtual == ["lexical_1", "surface_1", "surface_1_words"]
     with writing(database) as connection:
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.analyser import MAX_TERM_CHARS, STOP_WORDS, analyse
+from index.analyser import MAX_TERM_CHARS, analyse, fingerprint, language_of, surfaces, tokens
+from index.folding import fold, fold_with_origins
+from index.stop_words import STOP_WORDS, Language
 
 
 @pytest.mark.parametrize(
@@ -47,8 +49,33 @@ def test_terms(text: str, terms: str) -> None:
 
 
 def test_stop_words_are_no_terms_and_no_keywords_of_python() -> None:
-    assert analyse(" ".join(sorted(STOP_WORDS))) == []
-    assert not STOP_WORDS & set(keyword.kwlist)
+    words = STOP_WORDS[Language.ENGLISH]
+    assert analyse(" ".join(sorted(words))) == []
+    assert not words & set(keyword.kwlist)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "terms"),
+    [
+        (Language.GERMAN, "Die Häuser und das Haus", "haus haus"),
+        (Language.FRENCH, "les maisons de la maison, élevées", "maison maison eleve"),
+        (Language.SPANISH, "los gatos y el gato", "gat gat"),
+        (Language.RUSSIAN, "новый и новые", "нов нов"),
+        (Language.SWEDISH, "bilarna och bilen", "bil bil"),
+        (Language.TURKISH, "kitaplar kitap", "kitap kitap"),
+        (Language.NONE, "The houses", "the houses"),
+    ],
+)
+def test_each_language_has_its_stems_and_stop_words(
+    language: Language, text: str, terms: str
+) -> None:
+    assert analyse(text, language) == terms.split()
+    assert language_of(fingerprint(language)) is language
+    assert STOP_WORDS[language] == {fold(word).casefold() for word in STOP_WORDS[language]}
+
+
+def test_the_terms_of_older_programs_are_english() -> None:
+    assert language_of("terms-1/snowball-3.0.1") is Language.ENGLISH
 
 
 def test_a_long_word_is_known_by_its_beginning() -> None:
@@ -63,6 +90,27 @@ def test_a_term_has_no_character_that_splits_it(text: str) -> None:
     for term in analyse(text):
         assert term
         assert not re.search(r"[\x00-/:-`{-\x7f]", term)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_every_place_is_one_of_the_text(text: str) -> None:
+    """A term stands between its offsets, and its span of the original folds to what holds it."""
+    folded = fold_with_origins(text)
+    assert folded.text == fold(text)
+    places = [*tokens(folded.text, Language.ENGLISH), *surfaces(folded.text)]
+    assert [token.text for token in tokens(folded.text, Language.ENGLISH)] == analyse(text)
+    for token in places:
+        start, end = folded.origin_of(token.start, token.end)
+        assert 0 <= start < end <= len(text)
+        assert folded.text[token.start : token.end] in fold(text[start:end])
+
+
+def test_surfaces_are_words_as_written() -> None:
+    text = "The Café's str.join(x_1) 茶文化!"
+    assert [token.text for token in surfaces(fold(text))] == [
+        *("the", "cafe", "s", "str", "join", "x", "1", "茶", "文", "化")
+    ]
 
 
 def test_threads_get_the_terms_that_one_gets() -> None:

@@ -24,8 +24,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them, the dependent ones first."""
     for collection_id in op.get_bind().scalars(sa.text("SELECT id FROM collections")).all():
-        op.execute(f"DROP TABLE IF EXISTS lexical_{collection_id}_terms")
-        op.execute(f"DROP TABLE IF EXISTS lexical_{collection_id}")
+        for name in ("lexical_{}_terms", "surface_{}_words", "lexical_{}", "surface_{}"):
+            op.execute(f"DROP TABLE IF EXISTS {name.format(collection_id)}")
+        for name in ("lexical_{}_state", "lexical_{}_blocks"):
+            op.execute(f"DROP TABLE IF EXISTS {name.format(collection_id)}")
     for name in ("events", "conversations", "vectors", "chunks", "documents", "collections"):
         op.drop_table(name)
 
