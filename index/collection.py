@@ -13,18 +13,23 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Engine, select
 
 from index.database import reading, writing
+from index.document_rows import DocumentRows, Serving, serving
 from index.errors import EmbedderMismatchError, UnknownCollectionError, UnknownDocumentError
 from index.lexical_lane import LexicalLane, Postings
 from index.live_index import CollectionKey, LiveIndex
-from index.new_rows import CheckedDocument, check_components, check_document, document_id_of
+from index.new_rows import check_components, check_document, document_id_of
 from index.protocol import DocumentRecord, Hit, Item, NewDocument
-from index.tables import chunks, collections, documents, vectors
+from index.row_digests import check_row
+from index.tables import chunks, collections, document_versions, documents, vectors
 from index.text_cache import TextCache
 
 _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
+_OF_DOCUMENT = [
+    column for column in documents.c if column.name not in {"id", "collection_id", "text"}
+]
 _RECORD = [column for column in documents.c if column.name not in {"collection_id", "text"}]
 
 
@@ -48,6 +53,7 @@ class StoredCollection:
         self._texts = texts
         self._lane = lane
         self._lexical = lane.table
+        self._rows = DocumentRows(key.id, key.name, lane.table)
 
     @property
     def name(self) -> str:
@@ -92,10 +98,10 @@ class StoredCollection:
             EmbedderMismatchError: `fingerprint` is not the collection's.
             ValueError: a document cannot be stored (see `check_document`), or two have one uri.
         """
-        self._check_fingerprint(fingerprint)
+        with reading(self._database) as connection:
+            dim = self._serving(connection, fingerprint).dim
         checked = [
-            check_document(new, dim=self._key.dim, language=self._key.language)
-            for new in new_documents
+            check_document(new, dim=dim, language=self._key.language) for new in new_documents
         ]
         now = datetime.now(UTC)
         records = [new.record(document_id_of(self.name, new.document.uri), now) for new in checked]
@@ -105,16 +111,17 @@ class StoredCollection:
             raise ValueError(f"document {twice!r} is given twice; give each uri once")
         if records:
             with writing(self._database) as connection:
-                seq = self._next_seq(connection)
-                self._delete(connection, [record.id for record in records], seq)
-                self._insert(connection, checked, records, seq)
+                self._serving(connection, fingerprint)  # may have been changed since
+                seq = self._rows.begin(connection).seq
+                self._rows.delete(connection, [record.id for record in records], seq)
+                self._rows.insert(connection, checked, records, seq)
         return records
 
     def delete(self, document_id: str) -> None:
         """Remove a document, its chunks and vectors; raises `UnknownDocumentError`."""
         with writing(self._database) as connection:
-            seq = self._next_seq(connection)
-            if not self._delete(connection, [document_id], seq):
+            seq = self._rows.begin(connection).seq
+            if not self._rows.delete(connection, [document_id], seq):
                 raise self._unknown(document_id)
 
     def search(self, query: Float[np.ndarray, " d"], k: int) -> list[Hit]:
@@ -223,99 +230,6 @@ class StoredCollection:
         if not connection.scalar(select(collections.c.id).where(collections.c.id == self._key.id)):
             raise UnknownCollectionError(f"collection {self.name!r} was deleted")
 
-    def _next_seq(self, connection: Connection) -> int:
-        seq = connection.scalar(
-            update(collections)
-            .where(collections.c.id == self._key.id)
-            .values(seq=collections.c.seq + 1)
-            .returning(collections.c.seq)
-        )
-        if seq is None:
-            raise UnknownCollectionError(f"collection {self.name!r} was deleted")
-        return int(seq)
-
-    def _delete(self, connection: Connection, document_ids: Sequence[str], seq: int) -> int:
-        self._lexical.remove(connection, self._chunk_ids(connection, document_ids))
-        num_deleted = 0
-        for i in range(0, len(document_ids), _BATCH):
-            num_deleted += connection.execute(
-                delete(documents).where(
-                    documents.c.id.in_(document_ids[i : i + _BATCH]),
-                    documents.c.collection_id == self._key.id,
-                )
-            ).rowcount
-        if num_deleted:
-            connection.execute(
-                update(collections).where(collections.c.id == self._key.id).values(seq_deleted=seq)
-            )
-        return num_deleted
-
-    def _chunk_ids(self, connection: Connection, document_ids: Sequence[str]) -> list[int]:
-        found: list[int] = []
-        for i in range(0, len(document_ids), _BATCH):
-            found += connection.scalars(
-                select(chunks.c.id).where(
-                    chunks.c.document_id.in_(document_ids[i : i + _BATCH]),
-                    chunks.c.collection_id == self._key.id,
-                )
-            )
-        return found
-
-    def _insert(
-        self,
-        connection: Connection,
-        checked: Sequence[CheckedDocument],
-        records: Sequence[DocumentRecord],
-        seq: int,
-    ) -> None:
-        rows = zip(checked, records, strict=True)
-        connection.execute(
-            insert(documents), [self._document_row(new, record) for new, record in rows]
-        )
-        new_chunks = [
-            {
-                "collection_id": self._key.id,
-                "document_id": record.id,
-                "start": item.start,
-                "end": item.end,
-                "heading_path": list(item.heading_path),
-                "seq_added": seq,
-            }
-            for new, record in zip(checked, records, strict=True)
-            for item in new.document.items
-        ]
-        if not new_chunks:
-            return
-        chunk_ids = connection.scalars(
-            insert(chunks).returning(chunks.c.id, sort_by_parameter_order=True), new_chunks
-        ).all()
-        blobs = (row.tobytes() for new in checked for row in new.vectors)
-        connection.execute(
-            insert(vectors).values(chunk_id=bindparam("chunk_id"), vector=bindparam("vector")),
-            [
-                {"chunk_id": chunk_id, "vector": blob}
-                for chunk_id, blob in zip(chunk_ids, blobs, strict=True)
-            ],
-        )
-        terms = (terms for new in checked for terms in new.terms)
-        self._lexical.add(connection, zip(chunk_ids, terms, strict=True))
-
-    def _document_row(self, new: CheckedDocument, record: DocumentRecord) -> dict[str, object]:
-        return {
-            "id": record.id,
-            "collection_id": self._key.id,
-            "uri": record.uri,
-            "title": record.title,
-            "media_type": record.media_type,
-            "source_sha256": record.source_sha256,
-            "text_sha256": record.text_sha256,
-            "num_bytes": record.num_bytes,
-            "num_chunks": record.num_chunks,
-            "created_at": record.created_at,
-            "metadata": dict(record.metadata),
-            "text": new.data,
-        }
-
     def _hits(self, connection: Connection, scored: Iterable[tuple[int, float]]) -> list[Hit]:
         """Return the hits of (chunk id, score) pairs in their order."""
         scores = dict(scored)
@@ -336,31 +250,38 @@ class StoredCollection:
             for rank, row in enumerate(rows, start=1)
         ]
 
-    @staticmethod
-    def _chunk_rows(connection: Connection, chunk_ids: Sequence[int]) -> list[Any]:
-        """Return the chunks in the order of `chunk_ids`."""
+    def _chunk_rows(self, connection: Connection, chunk_ids: Sequence[int]) -> list[Any]:
+        """Return the chunks in the order of `chunk_ids`, each found to be what was written."""
+        set_id = serving(connection, self._key.id, self.name).set_id
         found: dict[int, Any] = {}
         for i in range(0, len(chunk_ids), _BATCH):
             rows = connection.execute(
                 select(
                     chunks,
-                    documents.c.uri,
-                    documents.c.title,
-                    documents.c.text_sha256,
+                    *_OF_DOCUMENT,
+                    document_versions.c.digest.label("document_digest"),
+                    vectors.c.digest,
+                    vectors.c.vector,
                 )
                 .join(documents, documents.c.id == chunks.c.document_id)
-                .where(chunks.c.id.in_(chunk_ids[i : i + _BATCH]))
+                .join(document_versions, document_versions.c.document_id == documents.c.id)
+                .join(vectors, vectors.c.chunk_id == chunks.c.id)
+                .where(chunks.c.id.in_(chunk_ids[i : i + _BATCH]), vectors.c.set_id == set_id)
             )
             found.update((row.id, row) for row in rows)
-        return [found[chunk_id] for chunk_id in chunk_ids]
+        return [
+            check_row(self.name, chunk_id, found.get(chunk_id), set_id) for chunk_id in chunk_ids
+        ]
 
-    def _check_fingerprint(self, fingerprint: str) -> None:
-        if fingerprint != self._key.fingerprint:
+    def _serving(self, connection: Connection, fingerprint: str) -> Serving:
+        now = serving(connection, self._key.id, self.name)
+        if fingerprint != now.fingerprint:
             raise EmbedderMismatchError(
-                f"collection {self.name!r} holds vectors of {self._key.embedder}"
-                f" ({self._key.fingerprint}), got vectors of the embedder {fingerprint}; ingest"
+                f"collection {self.name!r} holds vectors of {now.embedder}"
+                f" ({now.fingerprint}), got vectors of the embedder {fingerprint}; ingest"
                 " into a new collection, or use the embedder that it was made with"
             )
+        return now
 
     def _unknown(self, document_id: str) -> UnknownDocumentError:
         return UnknownDocumentError(f"collection {self.name!r} has no document {document_id!r}")

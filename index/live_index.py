@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 from sqlalchemy import Connection, select
 
+from index.document_rows import serving
 from index.errors import DamagedDocumentError, UnknownCollectionError
 from index.memtable import Memtable
 from index.protocol import Metric
@@ -96,7 +97,12 @@ class LiveIndex:
         rows = connection.execute(
             select(chunks.c.id, vectors.c.vector)
             .join(vectors, vectors.c.chunk_id == chunks.c.id)
-            .where(chunks.c.collection_id == self._collection.id, chunks.c.seq_added > self._seq)
+            .where(
+                chunks.c.collection_id == self._collection.id,
+                chunks.c.seq_added > self._seq,
+                vectors.c.set_id
+                == serving(connection, self._collection.id, self._collection.name).set_id,
+            )
             .order_by(chunks.c.seq_added, chunks.c.id)
         )
         for batch in rows.partitions(_BATCH):

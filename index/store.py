@@ -20,7 +20,7 @@ from index.live_index import CollectionKey, LiveIndex
 from index.new_rows import ChunkTerms, chunk_terms
 from index.protocol import CollectionInfo, Metric
 from index.stop_words import Language
-from index.tables import chunks, collections, documents
+from index.tables import chunks, collections, documents, vector_sets
 from index.text_cache import TextCache
 
 _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
@@ -90,6 +90,15 @@ class CollectionStore:
                     created_at=datetime.now(UTC),
                 )
                 .returning(collections.c.id)
+            )
+            connection.execute(
+                insert(vector_sets).values(
+                    collection_id=collection_id,
+                    embedder=embedder,
+                    fingerprint=fingerprint,
+                    dim=dim,
+                    created_at=datetime.now(UTC),
+                )
             )
             LexicalTable(int(collection_id or 0)).create(connection)
             return _info(connection, name)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 
 from index.database import reading, writing
 from index.distance import unit_rows
+from index.document_rows import serving
 from index.errors import DamagedDocumentError, UnknownCollectionError
 from index.protocol import Metric
 from index.tables import chunks, collections, tunings, vectors
@@ -50,7 +51,7 @@ class TuningStore:
             blobs = connection.scalars(
                 select(vectors.c.vector)
                 .join(chunks, vectors.c.chunk_id == chunks.c.id)
-                .where(of_it)
+                .where(of_it, vectors.c.set_id == serving(connection, row.id, name).set_id)
                 .order_by(chunks.c.seq_added, chunks.c.id)
             )
             at = 0
