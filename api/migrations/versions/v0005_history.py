@@ -57,12 +57,22 @@ def downgrade() -> None:
         op.drop_table(name)
 
 
-def _collection(*, primary_key: bool = False) -> sa.Column[Any]:
+def _collection() -> sa.Column[int]:
     return sa.Column(
         "collection_id",
         sa.Integer,
         sa.ForeignKey("collections.id", ondelete="CASCADE"),
-        **({"primary_key": True, "autoincrement": False} if primary_key else {"nullable": False}),
+        nullable=False,
+    )
+
+
+def _collection_key() -> sa.Column[int]:
+    return sa.Column(
+        "collection_id",
+        sa.Integer,
+        sa.ForeignKey("collections.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
     )
 
 
@@ -109,7 +119,7 @@ def _create_sets() -> None:
 def _create_logs() -> None:
     op.create_table(
         "commits",
-        _collection(primary_key=True),
+        _collection_key(),
         sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("token", sa.Text, nullable=False),
         sa.Column("at", sa.DateTime, nullable=False),
@@ -117,7 +127,7 @@ def _create_logs() -> None:
     )
     op.create_table(
         "oplog",
-        _collection(primary_key=True),
+        _collection_key(),
         sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("chunk_id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("op", sa.Text, nullable=False),
@@ -125,7 +135,7 @@ def _create_logs() -> None:
     )
     op.create_table(
         "snapshots",
-        _collection(primary_key=True),
+        _collection_key(),
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("seq", sa.Integer, nullable=False),
         sa.Column("created_at", sa.DateTime, nullable=False),
