@@ -6,7 +6,6 @@ Rows that are there already get their hashes now; their history begins with this
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
