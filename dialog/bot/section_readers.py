@@ -27,7 +27,8 @@ REPHRASE = ("off", "light", "free")
 SAY_KEYS = (
     "abstained", "ack", "added", "again", "and", "answer", "anything_else", "attribute",
     "attribute.unknown", "back", "cancelled", "change_constraint", "change_what", "changed",
-    "check_failed", "chitchat", "clarify", "clarify_task", "cleared", "confirm", "confirm.slot",
+    "check_failed", "chitchat", "clarify", "clarify_slot", "clarify_task", "cleared",
+    "confirm", "confirm.slot", "confirm_task",
     "count", "dropped", "example", "failed", "goodbye", "handoff", "handoff_hint", "hold",
     "how_can_i_help", "how_can_i_help_with", "idle", "implicit_confirm", "in_doubt", "invalid",
     "invalid.checksum", "invalid.end_before_start", "invalid.no_such_row",

@@ -120,6 +120,23 @@ class _Walk:
             if state not in alive and (state.phase is not Phase.END or state.end == "stuck"):
                 yield state
 
+    def worst_dead_end(self) -> State | None:
+        """Return the dead end that tells the most, None if there is none.
+
+        Where no dialogue at all comes to an end, that is the first point at which a guard or check
+        can only refuse. A task that never starts is told as that.
+        """
+        dead = list(self.dead_ends())
+        if not dead or dead[0].phase is not Phase.START:
+            return dead[0] if dead else None
+        begun = [state for state in dead if state.phase not in (Phase.START, Phase.END)]
+        refused = (
+            state
+            for state in begun
+            if self.edges.get(state) and all(m.act in _REFUSALS for m, _ in self.edges[state])
+        )
+        return next(refused, begun[0] if begun else None)
+
 
 def check_task(
     bot: BotDefinition, task: TaskDefinition, *, depth: int = DEPTH, most: int = MAX_STATES
@@ -171,9 +188,9 @@ def _broken(bot: BotDefinition, task: TaskDefinition, walk: _Walk) -> Iterator[P
 
 
 def _dead_ends(bot: BotDefinition, task: TaskDefinition, walk: _Walk) -> Iterator[Problem]:
-    state = next(walk.dead_ends(), None)
-    if state is None or state.phase is Phase.START:
-        return  # a task that never starts is told as that
+    state = walk.worst_dead_end()
+    if state is None:
+        return
     moves = [*walk.path(state), *walk.to_refusal(state)]
     yield error(
         "dead_end", _source_of_refusal(task, walk.model, moves),

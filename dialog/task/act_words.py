@@ -223,7 +223,7 @@ class ActWords:
 
     def option_words(self, act: Act) -> list[str]:
         """Return the options of an act in words."""
-        if act.key in ("change_what", "change_constraint", "none_relaxed"):
+        if act.key in ("change_what", "change_constraint", "none_relaxed", "clarify_slot"):
             return [label(str(name)) for name in act.options]
         if act.key == "clarify_task":
             return [self._task_words(str(name)) for name in act.options]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dialog.bot.definition import BotDefinition
-from dialog.task.commands import JSON, Affirm, Choose, Deny, More, Set, Skip, ValueSource
+from dialog.task.commands import JSON, Affirm, Change, Choose, Deny, More, Set, Skip, ValueSource
 from dialog.task.frames import close_frame, noted, resumed, start_task
 from dialog.task.grounding import agreed, emptied
 from dialog.task.scope import confirmation_digest
@@ -204,6 +204,11 @@ def choose(  # noqa: PLR0911 - one return per kind of pair
     option = _picked(pair.act.options, command)
     if option is None:
         return noted(state, "unclear", frame=pair.frame, slot=pair.slot)
+    if pair.act.key == "clarify_slot" and frame is not None:
+        value = pair.act.given["value"]
+        return edit_slot(
+            bot, without(state, pair), Change(slot=str(option), task=frame.task, value=value)
+        )
     if pair.slot:
         edit = Set(slot=pair.slot, value=option, source=ValueSource.BUTTON)
         return edit_slot(bot, without(state, pair), edit)

@@ -327,10 +327,15 @@ class Done(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear(Command):
-    """It was not understood; `guesses` are names of tasks or slots it may be about, best first."""
+    """It was not understood; `guesses` are names of tasks or slots it may be about, best first.
+
+    Where only the slot is unclear, `value` is what was said ("make it 5"), and `task` whose it is.
+    """
 
     head: ClassVar[str] = "unclear"
     guesses: tuple[str, ...] = ()
+    task: str = ""
+    value: JSON = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ _EVIDENCE = {
     ValueSource.COPY: Evidence.CARRIED_OVER,
     ValueSource.INFERRED: Evidence.INFERRED,
 }
+_MAX_HISTORY = 8
 STRONG = frozenset({Evidence.EXPLICIT_YES})
 """Evidence by which the user has agreed to the very value, so that no summary need ask again."""
 
@@ -124,12 +125,17 @@ def cell_for(edit: SlotEdit, value: JSON, way: Confirmation, turn: int, old: Cel
 
 
 def past(cell: Cell, turn: int, refused: JSON = None, why: str = "") -> tuple[PastValue, ...]:
-    """Return a cell's history with its present value, or a refused one, at the end."""
+    """Return a cell's history with its present value, or a refused one, at the end.
+
+    Of a long one the end, so that a state does not grow with the corrections before it.
+    """
     if why:
-        return (*cell.history, PastValue(value=refused, turn=turn, refused=why))
-    if not cell.has_value:
+        last = PastValue(value=refused, turn=turn, refused=why)
+    elif cell.has_value:
+        last = PastValue(value=cell.value, turn=cell.set_turn)
+    else:
         return cell.history
-    return (*cell.history, PastValue(value=cell.value, turn=cell.set_turn))
+    return (*cell.history, last)[-_MAX_HISTORY:]
 
 
 def emptied(cell: Cell, turn: int) -> Cell:

@@ -174,7 +174,9 @@ def what(bot: BotDefinition, state: DialogState, command: What) -> DialogState:
 
 
 def unclear(bot: BotDefinition, state: DialogState, command: Unclear) -> DialogState:
-    """Return the state after something that was not understood."""
+    """Return the state after something that was not understood, or not of what it was said."""
+    if command.value is not None and (asked := _of_which_slot(bot, state, command)) is not None:
+        return asked
     guesses = tuple(name for name in command.guesses if name in bot.tasks)
     if len(guesses) > 1:
         return noted(state, "clarify_task", options=guesses[:3])
@@ -189,6 +191,21 @@ def unclear(bot: BotDefinition, state: DialogState, command: Unclear) -> DialogS
         frame=pair.frame if pair is not None else 0,
         slot=pair.slot if pair is not None else "",
     )
+
+
+def _of_which_slot(bot: BotDefinition, state: DialogState, command: Unclear) -> DialogState | None:
+    for frame in reversed(state.frames):
+        names = tuple(name for name in command.guesses if name in bot.tasks[frame.task].slots)
+        if command.task in ("", frame.task) and len(names) > 1:
+            return noted(
+                state,
+                "clarify_slot",
+                frame=frame.id,
+                task=frame.task,
+                options=names,
+                value=command.value,
+            )
+    return None
 
 
 def counted(state: DialogState) -> Counters:

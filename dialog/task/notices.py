@@ -222,6 +222,7 @@ NOTICES: Final[Mapping[str, _Worded]] = {
     "next": _nothing,
     "change_what": _nothing,
     "clarify_task": _nothing,
+    "clarify_slot": _nothing,
     "may_undo": _nothing,
     "offer_handoff": _nothing,
 }

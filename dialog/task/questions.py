@@ -74,6 +74,31 @@ def _which_task(bot: BotDefinition, state: DialogState) -> Question | None:
     return Question(act=act)
 
 
+def _which_slot(bot: BotDefinition, state: DialogState) -> Question | None:
+    """Ask of which slot a value was said; put again until that is settled."""
+    del bot
+    frame, pair, notice = _active(state), state.open_pair, _notice(state, "clarify_slot")
+    if frame is None:
+        return None
+    was_open = pair is not None and pair.act.key == "clarify_slot" and pair.frame == frame.id
+    if notice is None and not (was_open and pair is not None):
+        return None
+    options = notice.options if notice is not None else pair.act.options if pair else ()
+    value = notice.value if notice is not None else pair.act.given["value"] if pair else None
+    act = Act(
+        name=ActName.CLARIFY,
+        task=frame.task,
+        frame=frame.id,
+        key="clarify_slot",
+        options=options,
+        values={str(name): value for name in options},
+        given={"value": value},
+        tries=pair.tries if was_open and pair is not None else 0,
+        reason="it fits more than one slot",
+    )
+    return Question(act=act)
+
+
 def _uncertain(bot: BotDefinition, state: DialogState) -> Question | None:
     """Ask about a value that is not to be taken without a word."""
     frame = _active(state)
@@ -312,6 +337,7 @@ _RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("offer_handoff", _handoff_offer),
     ("undo", _undo),
     ("clarify_task", _which_task),
+    ("clarify_slot", _which_slot),
     ("pending_confirmation", _uncertain),
     ("change_what", _change_what),
     ("next_slot", _next_slot),

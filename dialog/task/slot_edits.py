@@ -157,6 +157,7 @@ def _settled_question(state: DialogState, frame: TaskFrame, slot: str) -> Dialog
             or (
                 (pair.slot != slot and pair.kind not in (PairKind.CHECK, PairKind.OFFER))
                 and not (pair.kind is PairKind.QUESTION and not pair.slot)
+                and not (pair.act.key == "clarify_slot" and slot in pair.act.options)
             )
         ),
     )

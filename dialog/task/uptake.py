@@ -102,7 +102,11 @@ def _ordered(commands: Sequence[Command]) -> list[Command]:
 
 
 def _is_only_a_prelude(commands: Sequence[Command], is_open: bool) -> bool:
-    return is_open and any(isinstance(c, Set | Change | Add | Remove) for c in commands)
+    return is_open and any(
+        isinstance(c, Set | Change | Add | Remove)
+        or (isinstance(c, Unclear) and c.value is not None)
+        for c in commands
+    )
 
 
 def _not_contradicted(state: DialogState, echoed: Mapping[tuple[int, str], object]) -> DialogState:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dialog.bot.definition import BotDefinition, Fill, SlotDefinition, TaskDefinition
 from dialog.slot_types.base import JsonValue
 from dialog.task.scope import text_context
-from dialog.task.state import Cell, DialogState, FrameStatus, PairKind, Status, TaskFrame
+from dialog.task.state import Cell, DialogState, FrameStatus, Pair, PairKind, Status, TaskFrame
 from dialog.tracker.situation import (
     Offered,
     OpenQuestion,
@@ -21,6 +21,7 @@ from dialog.tracker.situation import (
 from dialog.tracker.slot_words import slot_role, slot_words
 from dialog.tracker.words import split
 
+_TIMED = frozenset({"date", "time", "datetime"})
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 
 
@@ -106,6 +107,7 @@ def _slot(
         words=slot_words(slot.name, slot.about),
         about=slot.about,
         role=slot_role(slot.name, slot.about, kind),
+        edge=_edge(task, slot),
         order=order,
         value=cell.value if cell.has_value else None,
         has_value=cell.has_value,
@@ -119,6 +121,29 @@ def _slot(
         is_constraint=task.find is not None and slot.name != task.into,
         is_sensitive=slot.sensitive,
     )
+
+
+def _edge(task: TaskDefinition, slot: SlotDefinition) -> str:
+    """Return which end of a period a slot is, "" for none.
+
+    Of two days or times the bounds tell which is first (`after: arrival`), else the file's order.
+    """
+    others = [s for s in task.slots.values() if s.type.name == slot.type.name and s is not slot]
+    if slot.type.name not in _TIMED or len(others) != 1:
+        return ""
+    other = others[0]
+    if _is_behind(slot, other):
+        return "end"
+    if _is_behind(other, slot):
+        return "start"
+    names = list(task.slots)
+    return "start" if names.index(slot.name) < names.index(other.name) else "end"
+
+
+def _is_behind(slot: SlotDefinition, other: SlotDefinition) -> bool:
+    below = [bound for bound in (slot.after, slot.min) if bound is not None]
+    above = [bound for bound in (other.before, other.max) if bound is not None]
+    return any(other.name in b.names for b in below) or any(slot.name in b.names for b in above)
 
 
 def _question(bot: BotDefinition, state: DialogState) -> OpenQuestion:
@@ -135,16 +160,22 @@ def _question(bot: BotDefinition, state: DialogState) -> OpenQuestion:
         task=pair.act.task if frame is None else frame.task,
         slot=pair.slot,
         options=options,
-        option_words=tuple(_said(option, slot, bot, state.locale) for option in options),
+        option_words=tuple(_said(option, pair, slot, bot, state.locale) for option in options),
         is_optional=slot is not None and not slot.required,
     )
 
 
-def _said(option: JsonValue, slot: SlotDefinition | None, bot: BotDefinition, locale: str) -> str:
+def _said(
+    option: JsonValue, pair: Pair, slot: SlotDefinition | None, bot: BotDefinition, locale: str
+) -> tuple[str, ...]:
+    """Return what an option of the open question is called: a value, a task, or a slot."""
     if slot is not None:
-        return slot.type.say(option, locale)
+        return (slot.type.say(option, locale),)
+    if pair.act.key == "clarify_slot":
+        named = bot.tasks[pair.act.task].slots[str(option)]
+        return slot_words(named.name, named.about)
     task = bot.tasks.get(str(option))
-    return str(option) if task is None else task.about or " ".join(split(task.name))
+    return (str(option) if task is None else task.about or " ".join(split(task.name)),)
 
 
 def _echoed(frame: TaskFrame | None) -> tuple[Place, ...]:

@@ -16,7 +16,7 @@ from dialog.task.commands import (
     Unclear,
     ValueSource,
 )
-from dialog.tracker.inferences.ellipsis import rivals
+from dialog.tracker.inferences.ellipsis import readings
 from dialog.tracker.inferences.negation import refused
 from dialog.tracker.inferences.relative import of_the_current_value
 from dialog.tracker.mentions import mentions
@@ -52,11 +52,13 @@ def edits_of(situation: Situation, slots: Iterable[SlotView]) -> Edits:
         if mention.is_negated:
             commands += refused(situation, mention)
             continue
-        names = rivals(mention, _all_of(situation, mention)) if situation.corrects else ()
-        if names:
-            commands.append(Unclear(guesses=names, p=_UNCLEAR_P))
+        meant: tuple[Mention, ...] = (mention,)
+        if situation.corrects:
+            meant = readings(mention, _all_of(situation, mention))
+        if len(meant) > 1:
+            commands.append(_of_which(meant))
             continue
-        by_slot.setdefault(mention.slot.place, []).append(mention)
+        by_slot.setdefault(meant[0].slot.place, []).append(meant[0])
     for group in by_slot.values():
         edit = _edit(situation, group)
         if edit is not None:
@@ -65,6 +67,15 @@ def edits_of(situation: Situation, slots: Iterable[SlotView]) -> Edits:
         edits=tuple(edits),
         commands=tuple(commands),
         spans=tuple((m.start, m.end) for m in found),
+    )
+
+
+def _of_which(meant: Sequence[Mention]) -> Unclear:
+    return Unclear(
+        guesses=tuple(m.slot.name for m in meant),
+        task=meant[0].slot.task,
+        value=meant[0].value,
+        p=_UNCLEAR_P,
     )
 
 

@@ -29,6 +29,7 @@ _FREE = frozenset({"text", "person", "address", "open"})
 _MARKS = frozenset({"?", "!"})
 _NUMBERS = frozenset({"integer", "number", "percent", "money"})
 _ENDS = frozenset({"from", "to", "arrive", "leave"})
+_EDGES = {"from": "start", "until": "end", "to": "end"}
 _NEAR = 4
 _DOUBTFUL = 0.8
 _INTRODUCED = 0.95  # "my name is …"
@@ -57,8 +58,12 @@ def _weighed(
     last = next((i for i, word in enumerate(words) if word.start >= candidate.end), len(words))
     named = _is_named(slot, words, first, last)
     role = candidate.role or _role_before(situation, words, first, slot)
-    fits = bool(slot.role) and role == slot.role
-    clashes = bool(slot.role and role) and role in _ENDS and role != slot.role and not named
+    if slot.edge and role in _EDGES:  # "from Friday to Sunday"
+        fits = _EDGES[role] == slot.edge
+        clashes = not fits and not named
+    else:
+        fits = bool(slot.role) and role == slot.role
+        clashes = bool(slot.role and role) and role in _ENDS and role != slot.role and not named
     may = _may_volunteer(
         situation, slot, candidate.p, named=named or fits or candidate.role == "relative"
     )

@@ -17,22 +17,29 @@ def chosen(situation: Situation) -> Choose | None:
     by_name = _named(situation, words)
     if by_name is not None:
         return by_name
-    count = len(situation.offered) or len(situation.question.options)
+    count = len(_offered(situation)) or len(situation.question.options)
     number = _ordinal(situation, count)
     if number:
         return Choose(n=number, entity=_key(situation, number), p=_BY_NUMBER)
     return _described(situation, words)
 
 
+def _offered(situation: Situation) -> tuple[Offered, ...]:
+    """Return the rows that were shown, unless something else is to be chosen from first."""
+    return () if situation.question.kind == "clarify" else situation.offered
+
+
 def _named(situation: Situation, words: tuple[Word, ...]) -> Choose | None:
-    names = [(o.n, o.key, o.name) for o in situation.offered] or [
-        (n, None, name) for n, name in enumerate(situation.question.option_words, start=1)
+    names = [(o.n, o.key, o.name) for o in _offered(situation)] or [
+        (n, None, name)
+        for n, called in enumerate(situation.question.option_words, start=1)
+        for name in called
     ]
     hits = [(n, key, name) for n, key, name in names if _says(words, name)]
     if len(hits) > 1:  # "the Grand" and "the Grand Plaza": the longer name is meant
         longest = max(len(name) for _, _, name in hits)
         hits = [hit for hit in hits if len(hit[2]) == longest]
-    if len(hits) != 1:
+    if len({n for n, _, _ in hits}) != 1:
         return None
     n, key, _ = hits[0]
     return Choose(n=n, entity=key, p=_BY_NAME)
@@ -64,14 +71,14 @@ _AROUND = frozenset({"number", "option", "nummer", "numero", "please", "bitte", 
 
 
 def _key(situation: Situation, number: int) -> JsonValue:
-    return next((o.key for o in situation.offered if o.n == number), None)
+    return next((o.key for o in _offered(situation) if o.n == number), None)
 
 
 def _described(situation: Situation, words: tuple[Word, ...]) -> Choose | None:
     """Return the only offer one of whose columns the words name: "the one near the station"."""
     if first_phrase(situation.text, ("one", "das", "die", "der", "celui", "celle")) is None:
         return None
-    hits = [offered for offered in situation.offered if _describes(offered, words)]
+    hits = [offered for offered in _offered(situation) if _describes(offered, words)]
     return Choose(n=hits[0].n, entity=hits[0].key, p=_BY_COLUMN) if len(hits) == 1 else None
 
 

@@ -183,7 +183,8 @@ class Reading:
             choice = chosen(situation)
             if choice is not None and not self._fills_asked(edits):
                 return [choice]
-        if not question.is_closed or edits.edits or edits.commands:
+        may_deny = question.kind == "clarify" and said is not None and said.polarity == "no"
+        if not (question.is_closed or may_deny) or edits.edits or edits.commands:
             return []
         if said is None or (is_question(situation) and said.num_words == 0):
             return []

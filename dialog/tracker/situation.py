@@ -22,7 +22,8 @@ class SlotView:
     """A slot that the user may speak of now.
 
     `words` are what it is called; `role` says which of several like slots it is: "from", "to",
-    "arrive", "leave", or "". `told` is a value that the bot said in its last turn for this slot.
+    "arrive", "leave", or ""; `edge` is the end of a period, "start" or "end". `told` is a value
+    that the bot said in its last turn for this slot.
     """
 
     task: str
@@ -32,6 +33,7 @@ class SlotView:
     words: tuple[str, ...] = ()
     about: str = ""
     role: str = ""
+    edge: str = ""
     order: int = 0
     value: JsonValue = None
     has_value: bool = False
@@ -87,7 +89,7 @@ class OpenQuestion:
     task: str = ""
     slot: str = ""
     options: tuple[JsonValue, ...] = ()
-    option_words: tuple[str, ...] = ()  # of the options, in their order
+    option_words: tuple[tuple[str, ...], ...] = ()  # what each option is called, in their order
     is_optional: bool = False
 
     @property

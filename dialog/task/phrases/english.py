@@ -79,6 +79,10 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "implicit_confirm": ("{values}, then.", "So {values}.", "{values}, good."),
     "clarify": ("{options}?", "Did you mean {options}?", "Which one is it: {options}?"),
+    "clarify_slot": (
+        *("What shall be {value}: {options}?", "{value}, is that {options}?"),
+        "I am not sure what to change to {value}: {options}?",
+    ),
     "clarify_task": (
         *(
             "Would you like to {options}?",
@@ -146,7 +150,10 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "added": ("Added: {values}.", "With {values}, too.", "I have put in {values}."),
     "removed": ("Removed: {values}.", "Without {values}.", "I have taken out {values}."),
     "cleared": ("I have taken out the {slot}.", "The {slot} is open again."),
-    "dropped": (*("That leaves the {slot} open again.", "With that, the {slot} no longer fits."),),
+    "dropped": (
+        "{value} no longer fits, so the {slot} is open again.",
+        "With that, {value} does not work as the {slot} any more.",
+    ),
     "back": ("Back to the {slot}.", "Let us go back to the {slot}.", "The {slot} again, then."),
     "invalid": (
         *("{value} does not work for the {slot}.", "I cannot take {value} as the {slot}."),

@@ -56,6 +56,10 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "confirm.slot": ("{values}, richtig?", "Habe ich richtig verstanden: {values}?"),
     "implicit_confirm": ("{values}, gut.", "Also {values}."),
     "clarify": ("{options}?", "Meinen Sie {options}?", "Was von beidem: {options}?"),
+    "clarify_slot": (
+        *("Was soll {value} sein: {options}?", "{value}, gilt das für: {options}?"),
+        "Was ändere ich auf {value}: {options}?",
+    ),
     "clarify_task": ("Möchten Sie: {options}?", "Worum geht es: {options}?"),
     "offer": (
         *("Ich habe gefunden: {rows}. Was darf es sein?", "Es gibt {rows}. Was passt Ihnen?"),
@@ -84,7 +88,7 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "added": ("Dazu: {values}.", "Ergänzt: {values}."),
     "removed": ("Ohne {values}.", "Gestrichen: {values}."),
     "cleared": ("Wieder offen: {slot}.",),
-    "dropped": ("Damit ist wieder offen: {slot}.",),
+    "dropped": ("{value} passt damit nicht mehr ({slot}).",),
     "back": ("Zurück zu: {slot}.",),
     "invalid": ("{value} geht hier nicht ({slot}).",),
     "invalid.too_small": ("{value} ist zu wenig, mindestens {bound}.",),

@@ -1,12 +1,18 @@
 """Regressions 6, 8, 9: contradictory files, two dates and midnight, two languages."""
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from dialog.bot.loading import load_bot
+from dialog.bot.problems import BotFileErrors
+from dialog.builder.check import check_bot
+from dialog.builder.stories import run_stories
 from dialog.task.commands import Language, Set, Start
+from dialog.task.events import ToolStarted
 from dialog.task.testing import agent_of, turn
+from dialog.tracker.rule import RuleTracker
 from tests.dialog.regressions.bots import bot_in, table_bot, trip_bot
 
 
@@ -35,27 +41,66 @@ def test_08_a_date_near_midnight_is_of_the_users_zone(tmp_path: Path) -> None:
     assert reply.slots["check_in"] == "2025-03-04"
 
 
-def test_08_two_dates_of_one_sentence_fill_two_slots(tmp_path: Path) -> None:
-    """Both reach their slots; which is which stands in the types' roles (from, until)."""
-    text = (
-        "bot: Stay\ntasks:\n  stay:\n    about: book a stay\n    slots:\n"
-        "      arrival: {type: date, after: today}\n      departure: {type: date, after: arrival}\n"
-        "    call: book\n"
-    )
-    agent = agent_of(bot_in(tmp_path, text, "def book(arrival, departure):\n    return {}\n"))
-    slots = turn(
-        agent,
-        Start(task="stay"),
-        Set(slot="arrival", value="2025-03-07"),
-        Set(slot="departure", value="2025-03-09"),
-    ).slots
-    assert slots == {"arrival": "2025-03-07", "departure": "2025-03-09"}
+STAY = """\
+bot: Stay
+tasks:
+  stay:
+    about: book a stay
+    slots:
+      arrival: {type: date, after: today}
+      departure: {type: date, after: arrival}
+    call: book
+"""
 
 
-@pytest.mark.parametrize("name", ["bot.yaml"])
-def test_06_a_contradiction_names_both_lines(tmp_path: Path, name: str) -> None:
-    """rasa#10217, #6973: found at training time, with neither line named."""
+@pytest.mark.parametrize(
+    "words",
+    [
+        "I want to book a stay from Friday to Sunday",
+        "book a stay until March 9th, arriving on March 7th",
+    ],
+)
+def test_08_two_dates_of_one_sentence_fill_two_slots(tmp_path: Path, words: str) -> None:
+    """Which is which, the words before them tell, not their order."""
+    bot = bot_in(tmp_path, STAY, "def book(arrival, departure):\n    return {}\n")
+    reply = turn(agent_of(bot, tracker=RuleTracker()), text=words)
+    assert reply.slots == {"arrival": "2025-03-07", "departure": "2025-03-09"}
+
+
+CONTRADICTION = """\
+bot: Rent
+locales: {default: en, timezone: UTC}
+tasks:
+  rent:
+    about: rent a car
+    slots:
+      age: {type: integer, min: 1, max: 99}
+      days: {type: integer, min: 1}
+    check:
+      - {if: age >= 18, else: {say: Too young., reask: age}}
+      - {if: age < 18, else: {say: Too old., reask: age}}
+    call: hire
+    done: Rented.
+"""
+
+
+def test_06_a_contradiction_names_both_lines_and_shows_the_dialogue(tmp_path: Path) -> None:
+    """rasa#10217, #6973: found at training time, with neither line named. Here the check finds it
+    without a single talk, and what it shows comes to no end in the engine either."""
+    bot = bot_in(tmp_path, CONTRADICTION, "def hire(age, days):\n    return {}\n")
+    report = check_bot(bot)
+    (dead,) = [p for p in report.problems if p.rule == "dead_end"]
+    assert str(dead.source) == "bot.yaml:11:14"
+    assert "once 'age >= 18' at bot.yaml:10:14 is true" in dead.message
+    assert "'age < 18' at bot.yaml:11:14 does not hold" in dead.message
+    assert report.exit_code() == 2
+    (tmp_path / "tests.yaml").write_text("tests:\n" + dedent(dead.example.lstrip("\n")))
+    (result,) = run_stories(load_bot(tmp_path), {"recogniser": RuleTracker()})
+    assert "Too old." in result.transcript()
+    assert not any(isinstance(event, ToolStarted) for event in result.events)
+
+
+def test_06_a_key_that_stands_twice_names_both_lines(tmp_path: Path) -> None:
     text = "bot: Two\ntasks:\n  one:\n    about: a\n    slots: {x: date}\n    about: b\n"
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    with pytest.raises(Exception, match=r"bot\.yaml:6.*(\n.*)*4"):
-        load_bot(tmp_path)
+    with pytest.raises(BotFileErrors, match=r"bot\.yaml:6.*(\n.*)*4"):
+        bot_in(tmp_path, text)

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from dialog.task.acts import ActName
-from dialog.task.commands import Alternative, Back, Change, Choose, Set, Start
+from dialog.task.commands import Alternative, Back, Change, Choose, Hold, Set, Start
 from dialog.task.testing import agent_of, turn
+from dialog.tracker.rule import RuleTracker
 from tests.dialog.regressions.bots import bot_in, table_bot, trip_bot
 
 
@@ -20,9 +23,59 @@ def test_02_a_refused_new_value_leaves_the_old_one_and_says_why(tmp_path: Path) 
     assert frame.cell("people").history[-1].value == 40
 
 
-def test_03_of_two_slots_of_a_type_the_bot_asks_which_value_was_meant(tmp_path: Path) -> None:
-    """rasa#7467: a number changed whichever slot came first. Which slot is the tracker's to say:
-    here, that a doubtful value is put as a choice and the other slot is left alone."""
+BOOKED = (
+    Start(task="book_hotel"),
+    Set(slot="hotel", value="a"),
+    Set(slot="check_in", value="2025-03-07"),
+    Set(slot="nights", value=3),
+    Set(slot="guests", value=2),
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "nights", "guests"),
+    [("the nights", 5, 2), ("guests", 3, 5), ("the second", 3, 5), ("neither", 3, 2)],
+)
+def test_03_make_it_5_asks_which_of_two_slots_and_takes_the_answer(
+    tmp_path: Path, answer: str, nights: int, guests: int
+) -> None:
+    """rasa#7467: a number changed whichever slot came first."""
+    agent = agent_of(trip_bot(tmp_path), tracker=RuleTracker())
+    turn(agent, *BOOKED)
+    reply = turn(agent, text="no, make it 5")
+    (clarify,) = reply.acts
+    assert (clarify.name, clarify.options) == (ActName.CLARIFY, ("nights", "guests"))
+    assert all(word in reply.text for word in ("5", "nights", "guests"))
+    assert [button["title"] for button in reply.buttons] == ["nights", "guests"]
+    assert (reply.slots["nights"], reply.slots["guests"]) == (3, 2)
+    reply = turn(agent, text=answer)
+    assert (reply.slots["nights"], reply.slots["guests"]) == (nights, guests)
+    assert reply.acts[-1].name is ActName.CONFIRM
+
+
+def test_03_a_value_that_only_one_slot_may_have_changes_that_one(tmp_path: Path) -> None:
+    """Fifteen guests are too many, so that fifteen nights are meant; as are two, where two are."""
+    agent = agent_of(trip_bot(tmp_path), tracker=RuleTracker())
+    turn(agent, *BOOKED)
+    for n in (15, 2):
+        reply = turn(agent, text=f"no, make it {n}")
+        assert (reply.slots["nights"], reply.slots["guests"]) == (n, 2)
+
+
+def test_03_the_question_which_slot_is_put_again_after_an_aside(tmp_path: Path) -> None:
+    agent = agent_of(trip_bot(tmp_path), tracker=RuleTracker())
+    turn(agent, *BOOKED)
+    turn(agent, text="no, make it 5")
+    reply = turn(agent, Hold())
+    reply = turn(agent, text="hmm")
+    assert reply.acts[-1].key == "clarify_slot"
+    reply = turn(agent, text="nights, 4 of them")
+    assert (reply.slots["nights"], reply.slots["guests"]) in ((4, 2), (5, 2))
+
+
+def test_03_a_doubtful_value_is_put_as_a_choice_and_the_other_slot_left_alone(
+    tmp_path: Path,
+) -> None:
     agent = agent_of(trip_bot(tmp_path))
     turn(agent, Start(task="book_hotel"), Set(slot="nights", value=3), Set(slot="guests", value=2))
     doubt = (Alternative(value=15, p=0.45),)
