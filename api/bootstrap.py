@@ -143,7 +143,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         runs=runs,
         call_counts=counts,
         call_form=call_form,
-        on_close=(engine.close, database.dispose),
+        on_close=(engine.close, store.close, database.dispose),
     )
 
 

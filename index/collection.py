@@ -6,8 +6,8 @@ to the same sequence number, so that its hits are all of one state of the collec
 Letters: `n` vectors, `d` their width.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +15,12 @@ import numpy as np
 from jaxtyping import Float
 from sqlalchemy import Connection, Engine, select
 
+from index.collection_files import CollectionFiles
 from index.database import reading, writing
 from index.document_rows import DocumentRows, Serving, serving
 from index.errors import EmbedderMismatchError, UnknownCollectionError, UnknownDocumentError
 from index.lexical_lane import LexicalLane, Postings
-from index.live_index import CollectionKey, LiveIndex
+from index.live_index import CollectionKey, Explanation, LiveIndex
 from index.new_rows import check_components, check_document, document_id_of
 from index.protocol import DocumentRecord, Hit, Item, NewDocument
 from index.row_digests import check_row
@@ -43,12 +44,14 @@ class StoredCollection:
         self,
         database: Engine,
         key: CollectionKey,
+        files: CollectionFiles,
         live: LiveIndex,
         lane: LexicalLane,
         texts: TextCache,
     ) -> None:
         self._database = database
         self._key = key
+        self._files = files
         self._live = live
         self._texts = texts
         self._lane = lane
@@ -110,17 +113,16 @@ class StoredCollection:
             twice = next(uri for uri in uris if uris.count(uri) > 1)
             raise ValueError(f"document {twice!r} is given twice; give each uri once")
         if records:
-            with writing(self._database) as connection:
+            with self._writing() as (connection, seq):
                 self._serving(connection, fingerprint)  # may have been changed since
-                seq = self._rows.begin(connection).seq
                 self._rows.delete(connection, [record.id for record in records], seq)
                 self._rows.insert(connection, checked, records, seq)
+            self._files.wrote(sum(record.num_chunks for record in records))
         return records
 
     def delete(self, document_id: str) -> None:
         """Remove a document, its chunks and vectors; raises `UnknownDocumentError`."""
-        with writing(self._database) as connection:
-            seq = self._rows.begin(connection).seq
+        with self._writing() as (connection, seq):
             if not self._rows.delete(connection, [document_id], seq):
                 raise self._unknown(document_id)
 
@@ -138,6 +140,11 @@ class StoredCollection:
                 connection = stack.enter_context(reading(self._database))
                 keys, scores = self._live.nearest(connection, query, k)
             return self._hits(connection, zip(keys.tolist(), scores.tolist(), strict=True))
+
+    def explain(self) -> Explanation:
+        """Return how the last search by vectors went."""
+        with self._live.lock:
+            return self._live.explain()
 
     def search_terms(self, query: str, k: int) -> list[Hit]:
         """Return up to k chunks that share a term with the query, by BM25, best first.
@@ -225,6 +232,17 @@ class StoredCollection:
             connection = stack.enter_context(reading(self._database))
             self._check_exists(connection)
             return connection, self._lane.postings(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, int]]:
+        """Give a write transaction and its number; at the end it is committed and acknowledged."""
+        acknowledged = self._files.acknowledged
+        with writing(self._database) as connection:
+            # Before this write hides it.
+            acknowledged.keep(acknowledged.lost(connection, self._key.id))
+            commit = self._rows.begin(connection)
+            yield connection, commit.seq
+        acknowledged.note(commit)
 
     def _check_exists(self, connection: Connection) -> None:
         if not connection.scalar(select(collections.c.id).where(collections.c.id == self._key.id)):

@@ -7,7 +7,7 @@ Letters: `n` vectors, `d` their width, `k` neighbours.
 """
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from index.distance import similarities, unit_rows
 from index.faiss_runtime import faiss, set_threads
@@ -64,29 +64,39 @@ class Memtable:
         self._keys = self._keys[~gone]
 
     def search(
-        self, query: Float[np.ndarray, " d"], k: int
+        self,
+        query: Float[np.ndarray, " d"],
+        k: int,
+        *,
+        allowed: Int64[np.ndarray, " m"] | None = None,
     ) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
         """Return keys and similarities of the min(k, n) nearest, best first.
 
-        Equal similarities come in ascending order of their keys, also where `k` cuts between them.
+        With `allowed`, only of those keys. Equal similarities come in ascending order of their
+        keys, also where `k` cuts between them.
         """
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
         self._check_width(len(query))
-        k = min(k, len(self))
+        allow = None if allowed is None else np.isin(self._keys, allowed)
+        k = min(k, len(self) if allow is None else int(np.count_nonzero(allow)))
         if not k:
             return np.empty(0, np.int64), np.empty(0)
-        rows = self._candidates(query, k)
+        rows = self._candidates(query, k, allow)
         keys = self._keys[rows]
         scores = similarities(query, self._rows.reconstruct_batch(rows), self.metric)
         order = np.lexsort((keys, -scores))[:k]
         return keys[order], scores[order]
 
-    def _candidates(self, query: Float[np.ndarray, " d"], k: int) -> Int64[np.ndarray, " m"]:
+    def _candidates(
+        self, query: Float[np.ndarray, " d"], k: int, allow: Bool[np.ndarray, " n"] | None
+    ) -> Int64[np.ndarray, " m"]:
         """Return rows among which the k nearest surely are."""
         x = query[None, :]
         x = unit_rows(x) if self.metric is Metric.COSINE else x.astype(np.float32)
         near = self._nearness(np.ascontiguousarray(x))
+        if allow is not None:
+            near[~allow] = -np.inf
         kth = float(np.partition(near, len(near) - k)[-k])
         return np.flatnonzero(near >= kth - self._slack(x, kth)).astype(np.int64)
 

@@ -3,8 +3,10 @@
 import builtins
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
@@ -12,16 +14,20 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from index.analyser import fingerprint as analyser_fingerprint
 from index.analyser import language_of
 from index.collection import StoredCollection
+from index.collection_files import CollectionFiles
 from index.database import reading, writing
+from index.durable_files import remove_tree
 from index.errors import CollectionExistsError, UnknownCollectionError
 from index.lexical import LexicalTable
 from index.lexical_lane import LexicalLane
 from index.live_index import CollectionKey, LiveIndex
 from index.new_rows import ChunkTerms, chunk_terms
 from index.protocol import CollectionInfo, Metric
+from index.sealing import Sealing
 from index.stop_words import Language
 from index.tables import chunks, collections, documents, vector_sets
 from index.text_cache import TextCache
+from index.upkeep import Upkeep
 
 _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -39,10 +45,12 @@ def check_collection_name(name: str) -> None:
 class CollectionStore:
     """The collections of one database; safe for threads, and open to other processes' writes.
 
-    An index is built in memory at the first search of its collection and kept.
+    An index is opened at the first search of its collection and kept. Its files lie in `folder`,
+    which is `index` beside the database unless another is given; they are written by a thread of
+    their own once there is enough to write, until `close`.
     """
 
-    def __init__(self, database: Engine, *, threads: int) -> None:
+    def __init__(self, database: Engine, *, threads: int, folder: Path | None = None) -> None:
         if threads < 1:
             raise ValueError(f"threads must be >= 1, got {threads}")
         self._database = database
@@ -51,6 +59,12 @@ class CollectionStore:
         self._live: dict[int, LiveIndex] = {}
         self._lanes: dict[int, LexicalLane] = {}
         self._lock = threading.Lock()
+        self._folder = folder or Path(str(database.url.database)).parent / "index"
+        self._upkeep = Upkeep(self._write_files)
+
+    def close(self) -> None:
+        """Stop writing files, after the step at hand; collections can still be used."""
+        self._upkeep.close()
 
     def create(
         self,
@@ -101,6 +115,8 @@ class CollectionStore:
                 )
             )
             LexicalTable(int(collection_id or 0)).create(connection)
+            # What lies there is of another database that stood in this place.
+            remove_tree(self._folder / str(collection_id))
             return _info(connection, name)
 
     def info(self, name: str) -> CollectionInfo:
@@ -120,6 +136,7 @@ class CollectionStore:
         with self._lock:
             self._live.pop(collection_id, None)
             self._lanes.pop(collection_id, None)
+        remove_tree(self._folder / str(collection_id))
 
     def open(self, name: str) -> StoredCollection:
         """Return the collection of this name; raises `UnknownCollectionError`.
@@ -151,9 +168,23 @@ class CollectionStore:
                 del self._live[dead]
             for dead in self._lanes.keys() - living:
                 del self._lanes[dead]
-            live = self._live.setdefault(key.id, LiveIndex(key, threads=self._threads))
+            files = CollectionFiles(
+                self._folder / str(key.id), on_due=partial(self._upkeep.notify, key.id)
+            )
+            live = self._live.setdefault(
+                key.id,
+                LiveIndex(key, files.folder, threads=self._threads, on_due=files.on_due),
+            )
             lane = self._lanes.setdefault(key.id, LexicalLane(key.id, language))
-        return StoredCollection(self._database, key, live, lane, self._texts)
+        return StoredCollection(self._database, key, files, live, lane, self._texts)
+
+    def _write_files(self, collection_id: int, should_stop: Callable[[], bool]) -> None:
+        with self._lock:
+            live = self._live.get(collection_id)
+        if live is not None:
+            Sealing(self._database, live.key, live.folder, threads=self._threads).run(
+                should_stop=should_stop
+            )
 
     def _renew_terms(self, collection_id: int, language: Language) -> None:
         wanted = analyser_fingerprint(language)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select, text, update
+from sqlalchemy import Connection, Engine, func, select, text, update
 
 from index import tables
 from index.collection import StoredCollection
@@ -256,13 +256,13 @@ def test_a_write_costs_the_next_search_only_what_is_new(
     collection.search(np.ones(DIM), 1)
     num_read: list[int] = []
     live = collection._live
-    matrix = live._matrix
+    read = live._read
 
-    def spy(blobs: list[bytes]) -> np.ndarray:
-        num_read.append(len(blobs))
-        return matrix(blobs)
+    def spy(connection: Connection, ids: np.ndarray) -> None:
+        num_read.append(len(ids))
+        read(connection, ids)
 
-    monkeypatch.setattr(live, "_matrix", spy)
+    monkeypatch.setattr(live, "_read", spy)
     store.open("notes").search(np.ones(DIM), 1)
     assert num_read == []
     collection.upsert_many([new_document("u7", "x y z")], fingerprint=FINGERPRINT)
@@ -337,25 +337,29 @@ def test_a_damaged_span_is_never_quoted(
 ) -> None:
     collection = new_collection(store)
     store_text(collection, "a", "thé", [axis(0)])
+    assert len(collection.search(np.ones(DIM), 1)) == 1  # the index has it
     with writing(database) as connection:
         connection.execute(update(tables.chunks).values(start=span[0], end=span[1]))
     with pytest.raises(DamagedDocumentError, match=rf"chunk {span[0]}\.\.{span[1]}"):
         collection.search(np.ones(DIM), 1)
 
 
-def test_a_damaged_vector_is_named_and_mended_by_a_new_one(
-    store: CollectionStore, database: Engine
+@pytest.mark.parametrize("damage", ["x'00'", "zeroblob(28)", "zeroblob(29)"])
+def test_a_damaged_vector_is_withheld_and_named_and_mended_by_a_new_one(
+    store: CollectionStore, database: Engine, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     collection = new_collection(store)
     store_text(collection, "a", "one", [axis(0)])
     store_text(collection, "b", "two", [axis(1)])
     with writing(database) as connection:
-        connection.execute(text("UPDATE vectors SET vector = x'00' WHERE chunk_id = 2"))
+        connection.execute(text(f"UPDATE vectors SET vector = {damage} WHERE chunk_id = 2"))
     for _ in range(2):
-        with pytest.raises(DamagedDocumentError, match="28 bytes of 7 components"):
-            collection.search(np.ones(DIM), 1)
+        assert [hit.uri for hit in collection.search(np.ones(DIM), 9)] == ["a"]
+    assert "vectors of chunks [2] are damaged" in caplog.text
+    assert collection.explain().withheld == (2,)
     store_text(collection, "b", "two", [axis(1)])
     assert len(collection.search(np.ones(DIM), 9)) == 2
+    assert collection.explain().is_complete
 
 
 def test_an_index_of_a_deleted_collection_is_let_go(
