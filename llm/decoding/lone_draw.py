@@ -6,7 +6,6 @@ Letters: `v` vocabulary.
 import numpy as np
 from jaxtyping import Float32
 
-from llm.decoding.draw import draw
 from llm.decoding.logit_rows import damaged
 from llm.decoding.phases import Survivors
 from llm.decoding.pipeline_row import PipelineRow
@@ -74,9 +73,7 @@ class LoneDraw:
             score = survivors.log_probs + noise
             return int(survivors.token_ids[score == score.max()].min())
         seed, position, stream = row.noise
-        return draw(
-            survivors.token_ids, survivors.log_probs, seed=seed, position=position, stream=stream
-        )
+        return self._sampler.draw_one(survivors, seed=seed, position=position, stream=stream)
 
     def _found(self, row: PipelineRow, logits: Float32[np.ndarray, " v"]) -> Survivors:
         return self._sampler.survivors(logits[None], self._sampling.at([row.slot])).row(0)

@@ -151,6 +151,8 @@ class BatchSampler:
     ) -> None:
         """Take the compiled kernels; None: the numpy twin. See `NativeSampler` for the rest."""
         self._native = None if library is None else NativeSampler(library, path=path, run=run)
+        self._lone = None if library is None else NativeSampler(library, path=path)
+        self._lone_arrays = RowArrays.zeros(1)
         self.logit_rows = LogitRows(library, path=path)
 
     def draw(
@@ -190,6 +192,24 @@ class BatchSampler:
                 survivors.row_ptr, survivors.token_ids, survivors.log_probs, rows.arrays
             )
         return np.array([_drawn(survivors.row(i), rows.arrays, i) for i in range(len(rows))], int)
+
+    def draw_one(self, survivors: Survivors, *, seed: int, position: int, stream: int) -> int:
+        """Draw from what one row may say, which is not empty; see `draw.draw`."""
+        if self._lone is None:
+            return draw(
+                survivors.token_ids,
+                survivors.log_probs,
+                seed=seed,
+                position=position,
+                stream=stream,
+            )
+        arrays = self._lone_arrays
+        arrays.seed[0] = seed & (2**64 - 1)
+        arrays.position[0] = position
+        arrays.stream[0] = stream
+        row_ptr = np.array([0, len(survivors.token_ids)], np.int64)
+        ids = survivors.token_ids.astype(np.int32)
+        return int(self._lone.draw(row_ptr, ids, survivors.log_probs, arrays)[0])
 
 
 def _matching(logits: Shaped[np.ndarray, "r v"], rows: SamplingRows) -> Shaped[np.ndarray, "r v"]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped, UInt32, UInt64
 
+from llm.native.keyed_words import native_keyed_words
 from llm.philox import Purpose
 
 SUB_KEY_WORDS = 6
@@ -138,6 +139,14 @@ def words_of(
     token_ids: Int64[np.ndarray, "..."], seeds: UInt64[np.ndarray, "..."]
 ) -> UInt32[np.ndarray, "..."]:
     """Return the word of each token under its seed; the shapes are broadcast."""
+    native = native_keyed_words()
+    return twin_words_of(token_ids, seeds) if native is None else native.words(token_ids, seeds)
+
+
+def twin_words_of(
+    token_ids: Int64[np.ndarray, "..."], seeds: UInt64[np.ndarray, "..."]
+) -> UInt32[np.ndarray, "..."]:
+    """Return the same as `words_of` does, without compiled code."""
     ids = token_ids.astype(np.uint64)
     zero = np.zeros((), np.uint64)
     out = blocks(

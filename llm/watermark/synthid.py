@@ -10,12 +10,14 @@ not. Letters: `k` sub-keys, `n` tokens,
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped, UInt32, UInt64
 
 from llm.decoding.phases import Survivors
+from llm.native.keyed_words import native_keyed_words
 from llm.watermark.contexts import Contexts, Seeding, context_seeds, first_occurrences
 from llm.watermark.null_laws import BinomialLaw, Law, WeightedBitsLaw
 from llm.watermark.prf import SubKey, sub_key, words_of
@@ -101,8 +103,8 @@ class SynthID:
             used = words & np.uint32((1 << self.depth) - 1)
             return np.bitwise_count(used).astype(np.float64)
         value = np.zeros(words.shape)
-        for layer, weight in enumerate(self.weights):
-            value += weight * (words >> np.uint32(layer) & np.uint32(1))
+        for number, values in enumerate(_values_of_bytes(self.weights)):
+            value += values[words >> np.uint32(8 * number) & np.uint32(0xFF)]
         return value
 
     def expect(self, probs: Float64[np.ndarray, " v"], *, seed: int = 0) -> Expectation:
@@ -115,9 +117,8 @@ class SynthID:
             return self.expect_of(probs, self.value_of, self.law, seed=seed)
         likely = most_likely(probs)
         words = words_for(likely, seed)
-        *entering, marked = rounds(np.broadcast_to(likely, words.shape), words, self.depth, 2)
-        differ = np.array([1 - (p**2).sum(axis=1).mean() for p in entering])
-        mean = float((np.array(self.weights) * (0.5 + 0.25 * differ)).sum())
+        marked, meetings = contests(np.broadcast_to(likely, words.shape), words, self.depth)
+        mean = float((np.array(self.weights) * (0.75 - 0.25 * meetings)).sum())
         return _moments(mean, marked, self.value_of(words))
 
     def expect_of(
@@ -191,6 +192,19 @@ class TournamentMark:
         return TournamentMark(self._scheme, self._key, self._contexts.fork(self._key))
 
 
+@cache
+def _values_of_bytes(weights: tuple[float, ...]) -> tuple[Float64[np.ndarray, " 256"], ...]:
+    """Return what each value of each byte of a word counts, the lowest byte first."""
+    numbers = np.arange(256, dtype=np.uint32)
+    tables = []
+    for start in range(0, len(weights), 8):
+        values = np.zeros(256)
+        for layer, weight in enumerate(weights[start : start + 8]):
+            values += weight * (numbers >> np.uint32(layer) & np.uint32(1))
+        tables.append(values)
+    return tuple(tables)
+
+
 def tournament(
     probs: Shaped[np.ndarray, "... v"],
     words: UInt32[np.ndarray, "... v"],
@@ -198,26 +212,36 @@ def tournament(
     leaves: int = 2,
 ) -> Float64[np.ndarray, "... v"]:
     """Return the probabilities of the winners of all layers; `probs` sum to 1."""
-    if probs.ndim == 1 and leaves == 2:
-        return _one_tournament(probs, words, depth)
+    if leaves == 2 and (native := native_keyed_words()) is not None:
+        shape = words.shape
+        rows = np.broadcast_to(probs, shape).reshape(-1, shape[-1])
+        return native.tournament(rows, words.reshape(rows.shape), depth)[0].reshape(shape)
     p = probs.astype(np.float64)
     for after in rounds(probs, words, depth, leaves):
         p = after
     return p / p.sum(axis=-1, keepdims=True)
 
 
-def _one_tournament(
-    probs: Shaped[np.ndarray, " v"], words: UInt32[np.ndarray, " v"], depth: int
-) -> Float64[np.ndarray, " v"]:
-    """Do the same for one row, which is what each drawn token costs."""
-    p = probs.astype(np.float64)
-    layers = np.arange(depth, dtype=np.uint32)[:, None]
-    factors = (words >> layers & np.uint32(1)).astype(np.float64)
-    for factor in factors:
-        mass = min(float(p @ factor), 1.0)
-        np.add(factor, 1 - mass, out=factor)
-        p *= factor
-    return p / p.sum()
+def contests(
+    probs: Float64[np.ndarray, "k v"], words: UInt32[np.ndarray, "k v"], depth: int
+) -> tuple[Float64[np.ndarray, "k v"], Float64[np.ndarray, " l"]]:
+    """Return what `tournament` does for two leaves, and how often both of a layer are one token.
+
+    That is the sum of p^2 before the layer, as a mean over the rows.
+    """
+    native = native_keyed_words()
+    if native is not None:
+        return native.tournament(probs, words, depth)
+    return twin_contests(probs, words, depth)
+
+
+def twin_contests(
+    probs: Float64[np.ndarray, "k v"], words: UInt32[np.ndarray, "k v"], depth: int
+) -> tuple[Float64[np.ndarray, "k v"], Float64[np.ndarray, " l"]]:
+    """Return the same as `contests` does, without compiled code."""
+    *entering, winners = rounds(probs, words, depth, 2)
+    meetings = np.array([(p**2).sum(axis=1).mean() for p in entering])
+    return winners / winners.sum(axis=1, keepdims=True), meetings
 
 
 def rounds(
@@ -244,10 +268,12 @@ def _moments(
     mean: float, marked: Float64[np.ndarray, "k v"], values: Float64[np.ndarray, "k v"]
 ) -> Expectation:
     away = values - mean
+    weighted = marked * away * away  # and not powers, which cost a hundred times as much
+    num = len(marked)
     return Expectation(
         mean=mean,
-        variance=float((marked * away**2).sum(axis=1).mean()),
-        third=float((marked * away**3).sum(axis=1).mean()),
+        variance=float(weighted.sum()) / num,
+        third=float((weighted * away).sum()) / num,
     )
 
 
