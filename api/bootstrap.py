@@ -17,7 +17,7 @@ from api.bot_bootstrap import build_bots
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings, unworkable_settings
-from api.state_database import open_state_database
+from api.state_database import index_folder, open_state_database
 from api.timer_sweep import TimerSweep
 from api.toolbox import build_registry, strategies_of
 from api.watermark_finder import Entropies, MarkFinder
@@ -105,7 +105,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     )
     report("loading the models", 2)
     database = open_state_database(settings)
-    store = CollectionStore(database, threads=threads)
+    store = CollectionStore(database, threads=threads, folder=index_folder(settings))
     sessions = SQLSessionStore(database)
     foreground = Foreground()
     ingestor = Ingestor(store, embedder)
@@ -155,7 +155,7 @@ def retrieval_alone(settings: Settings, database: sqlalchemy.Engine) -> Retrieva
     """
     weights = ModelStore(settings.home).path(settings.embedding_model)
     embedder = load_text_encoder(weights, name=settings.embedding_model)
-    store = CollectionStore(database, threads=settings.threads or 1)
+    store = CollectionStore(database, threads=settings.threads or 1, folder=index_folder(settings))
     return RetrievalPipeline(store.open, embedder, priors=PRIORS)
 
 

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from index.database import reading, writing
+from index.database import name_of, reading, writing
 from index.errors import SchemaVersionError
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -60,7 +60,7 @@ def _refuse_newer(version: str | None, scripts: ScriptDirectory, database: Engin
     known = {script.revision for script in scripts.walk_revisions()}
     if version is not None and version not in known:
         raise SchemaVersionError(
-            f"{database.url.database} has schema version {version}, newer than version"
+            f"{name_of(database)} has schema version {version}, newer than version"
             f" {scripts.get_current_head()} of this program; install the newer causerie, or point"
-            " CAUSERIE_STATE at another folder"
+            " CAUSERIE_STATE at another folder (CAUSERIE_DATABASE_URL at another database)"
         )

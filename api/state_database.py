@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -22,6 +23,12 @@ def open_state_database(settings: Settings) -> Engine:
     )
     upgrade(database)
     return database
+
+
+def index_folder(settings: Settings) -> Path | None:
+    """Return where indexes of collections lie; None is beside the file that is the database."""
+    url = settings.database_url
+    return None if url is None or url.startswith("sqlite") else settings.state / "index"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, select
 
 from index.collection_files import CollectionFiles
 from index.database import reading, writing
+from index.derived_lexical import OwnWords, UnwrittenTable, WordSource, WordView
 from index.document_rows import DocumentRows, Serving, serving
 from index.errors import EmbedderMismatchError, UnknownCollectionError, UnknownDocumentError
 from index.lexical_lane import LexicalLane, Postings
@@ -48,6 +49,8 @@ class StoredCollection:
         live: LiveIndex,
         lane: LexicalLane,
         texts: TextCache,
+        *,
+        words: WordSource,
     ) -> None:
         self._database = database
         self._key = key
@@ -55,8 +58,9 @@ class StoredCollection:
         self._live = live
         self._texts = texts
         self._lane = lane
-        self._lexical = lane.table
-        self._rows = DocumentRows(key.id, key.name, lane.table)
+        self._words = words
+        written = lane.table if isinstance(words, OwnWords) else UnwrittenTable()
+        self._rows = DocumentRows(key.id, key.name, written)
 
     @property
     def name(self) -> str:
@@ -160,10 +164,10 @@ class StoredCollection:
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
         with ExitStack() as stack:
-            connection, postings = self._postings(stack)
-            found = self._lane.nearest(connection, postings, query, k)
+            view, postings = self._postings(stack)
+            found = self._lane.nearest(view.words, postings, query, k)
             return self._hits(
-                connection, zip(found.ids.tolist(), found.scores.tolist(), strict=True)
+                view.rows, zip(found.ids.tolist(), found.scores.tolist(), strict=True)
             )
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
@@ -226,12 +230,12 @@ class StoredCollection:
     def _records(self) -> Any:
         return select(*_RECORD).where(documents.c.collection_id == self._key.id)
 
-    def _postings(self, stack: ExitStack) -> tuple[Connection, Postings]:
-        """Open a read transaction, and return it with the postings that it sees."""
+    def _postings(self, stack: ExitStack) -> tuple[WordView, Postings]:
+        """Open a view of rows and words, and return it with the postings that it sees."""
         with self._lane.lock:
-            connection = stack.enter_context(reading(self._database))
-            self._check_exists(connection)
-            return connection, self._lane.postings(connection)
+            view = self._words.open(stack, self._database)
+            self._check_exists(view.rows)
+            return view, self._lane.postings(view.words, making=view.making)
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Connection, int]]:

@@ -5,17 +5,16 @@ rows, from where a search as of an earlier number still finds it. Knows no file.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, delete, insert, literal, select, update
 
 from index.errors import UnknownCollectionError
-from index.lexical import LexicalTable
-from index.new_rows import CheckedDocument
+from index.new_rows import CheckedDocument, ChunkTerms
 from index.protocol import DocumentRecord
 from index.row_digests import document_digest, vector_digest
 from index.tables import (
@@ -53,6 +52,18 @@ class Commit:
     token: str
 
 
+class TermRows(Protocol):
+    """Where the terms of chunks are written with them; see `index.lexical.LexicalTable`."""
+
+    def add(self, connection: Connection, rows: Iterable[tuple[int, ChunkTerms]]) -> None:
+        """Insert the terms of chunks under their ids."""
+        ...
+
+    def remove(self, connection: Connection, chunk_ids: Sequence[int]) -> None:
+        """Delete the terms of chunks."""
+        ...
+
+
 def serving(connection: Connection, collection_id: int, name: str) -> Serving:
     """Return what serves; raises `UnknownCollectionError` where the collection was deleted."""
     row = connection.execute(
@@ -84,7 +95,7 @@ def serving(connection: Connection, collection_id: int, name: str) -> Serving:
 class DocumentRows:
     """Writes the documents of one collection."""
 
-    def __init__(self, collection_id: int, name: str, lexical: LexicalTable) -> None:
+    def __init__(self, collection_id: int, name: str, lexical: TermRows) -> None:
         self._collection_id = collection_id
         self._name = name
         self._lexical = lexical

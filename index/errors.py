@@ -7,6 +7,8 @@ IndexStoreError
 ├── EmbedderMismatchError     vectors of another embedder than the collection was made with
 ├── DamagedDocumentError      stored bytes no longer match their hash, span or width
 ├── DatabaseBusyError         another process kept the write lock for too long
+├── DatabaseUnreachableError  the database server does not answer or lets nobody in
+├── DriverMissingError        what speaks to this kind of database is not installed
 ├── IndexFileError            a saved index is damaged, foreign, or of other vectors
 ├── TuningError               no index method holds the wanted recall within the limits
 ├── FullTextMissingError      Python's SQLite was built without FTS5
@@ -40,6 +42,14 @@ class DamagedDocumentError(IndexStoreError):
 
 class DatabaseBusyError(IndexStoreError):
     """Another process held the database's write lock for longer than we wait."""
+
+
+class DatabaseUnreachableError(IndexStoreError):
+    """The database server does not answer, or lets nobody in."""
+
+
+class DriverMissingError(IndexStoreError):
+    """The package that speaks to this kind of database is not installed."""
 
 
 class FullTextMissingError(IndexStoreError):

@@ -112,10 +112,17 @@ class LexicalLane:
         self.table = LexicalTable(collection_id)
         self._postings = Postings([])
         self._seq = 0
-        self._seq_deleted = 0
+        self._making = ""
 
-    def postings(self, connection: Connection) -> Postings:
-        """Return the postings that the caller's transaction sees; needs the lock."""
+    def postings(self, connection: Connection, *, making: str = "") -> Postings:
+        """Return the postings that the caller's transaction sees; needs the lock.
+
+        `making` is another name when the tables were made anew, of which nothing is known yet.
+        """
+        if making != self._making:
+            self._postings = Postings([])
+            self._seq = 0
+            self._making = making
         state = self.table.state(connection)
         if state.seq != self._seq:
             held = self._caught_up(connection, is_smaller=state.seq_deleted > self._seq)

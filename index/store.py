@@ -3,7 +3,7 @@
 import builtins
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,19 +15,23 @@ from index.analyser import fingerprint as analyser_fingerprint
 from index.analyser import language_of
 from index.collection import StoredCollection
 from index.collection_files import CollectionFiles
-from index.database import reading, writing
+from index.database import is_on_server, reading, writing
+from index.derived_lexical import DerivedWords, OwnWords, WordSource
 from index.durable_files import remove_tree
 from index.errors import CollectionExistsError, UnknownCollectionError
 from index.lexical import LexicalTable
+from index.lexical_file import LexicalFile
 from index.lexical_lane import LexicalLane
 from index.live_index import CollectionKey, LiveIndex
-from index.new_rows import ChunkTerms, chunk_terms
 from index.protocol import CollectionInfo, Metric
 from index.sealing import Sealing
 from index.stop_words import Language
+from index.stored_terms import stored_terms
 from index.tables import chunks, collections, documents, vector_sets
 from index.text_cache import TextCache
 from index.upkeep import Upkeep
+
+LEXICAL_FILE = "keywords.sqlite"
 
 _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -47,12 +51,20 @@ class CollectionStore:
 
     An index is opened at the first search of its collection and kept. Its files lie in `folder`,
     which is `index` beside the database unless another is given; they are written by a thread of
-    their own once there is enough to write, until `close`.
+    their own once there is enough to write, until `close`. Where the database is on a server, the
+    keyword index lies there as well.
     """
 
     def __init__(self, database: Engine, *, threads: int, folder: Path | None = None) -> None:
         if threads < 1:
             raise ValueError(f"threads must be >= 1, got {threads}")
+        if folder is None and is_on_server(database):
+            raise ValueError(
+                "a database on a server needs a folder of this machine for what is derived from it"
+            )
+        self._lexical_file = None
+        if folder is not None and is_on_server(database):
+            self._lexical_file = LexicalFile(folder / LEXICAL_FILE)
         self._database = database
         self._threads = threads
         self._texts = TextCache()
@@ -65,6 +77,8 @@ class CollectionStore:
     def close(self) -> None:
         """Stop writing files, after the step at hand; collections can still be used."""
         self._upkeep.close()
+        if self._lexical_file is not None:
+            self._lexical_file.close()
 
     def create(
         self,
@@ -114,7 +128,8 @@ class CollectionStore:
                     created_at=datetime.now(UTC),
                 )
             )
-            LexicalTable(int(collection_id or 0)).create(connection)
+            if self._lexical_file is None:
+                LexicalTable(int(collection_id or 0)).create(connection)
             # What lies there is of another database that stood in this place.
             remove_tree(self._folder / str(collection_id))
             return _info(connection, name)
@@ -132,7 +147,8 @@ class CollectionStore:
             )
             if collection_id is None:
                 raise _unknown(connection, name)
-            LexicalTable(collection_id).drop(connection)
+            if self._lexical_file is None:
+                LexicalTable(collection_id).drop(connection)
         with self._lock:
             self._live.pop(collection_id, None)
             self._lanes.pop(collection_id, None)
@@ -152,7 +168,7 @@ class CollectionStore:
             # Another process may have deleted collections whose indexes we still hold.
             living = set(connection.scalars(select(collections.c.id)))
         language = language_of(row.analyser)
-        if row.analyser != analyser_fingerprint(language):
+        if self._lexical_file is None and row.analyser != analyser_fingerprint(language):
             self._renew_terms(row.id, language)
         key = CollectionKey(
             id=row.id,
@@ -176,7 +192,10 @@ class CollectionStore:
                 LiveIndex(key, files.folder, threads=self._threads, on_due=files.on_due),
             )
             lane = self._lanes.setdefault(key.id, LexicalLane(key.id, language))
-        return StoredCollection(self._database, key, files, live, lane, self._texts)
+        words: WordSource = OwnWords()
+        if self._lexical_file is not None:
+            words = DerivedWords(key.id, key.name, language, self._lexical_file)
+        return StoredCollection(self._database, key, files, live, lane, self._texts, words=words)
 
     def _write_files(self, collection_id: int, should_stop: Callable[[], bool]) -> None:
         with self._lock:
@@ -204,7 +223,7 @@ class CollectionStore:
                 .order_by(chunks.c.id)
             ).all()
             for i in range(0, len(ids), _BATCH):
-                table.add(connection, _terms(connection, ids[i : i + _BATCH], language))
+                table.add(connection, stored_terms(connection, ids[i : i + _BATCH], language))
             connection.execute(
                 update(collections).where(collections.c.id == collection_id).values(analyser=wanted)
             )
@@ -216,29 +235,6 @@ class CollectionStore:
         with reading(self._database) as connection:
             rows = connection.execute(_infos().order_by(collections.c.name))
             return [_to_info(row) for row in rows]
-
-
-def _terms(
-    connection: Connection, chunk_ids: Sequence[int], language: Language
-) -> list[tuple[int, ChunkTerms]]:
-    """Return the terms of stored chunks by id; their documents are read one by one."""
-    rows = connection.execute(
-        select(chunks, documents.c.title)
-        .join(documents, documents.c.id == chunks.c.document_id)
-        .where(chunks.c.id.in_(chunk_ids))
-        .order_by(chunks.c.id)
-    ).all()
-    found = []
-    document_id, data = None, b""
-    for row in rows:
-        if row.document_id != document_id:
-            document_id = row.document_id
-            text = select(documents.c.text).where(documents.c.id == document_id)
-            data = connection.scalar(text) or b""
-        # A damaged text is found out where it is quoted, not here.
-        text_of_chunk = data[row.start : row.end].decode(errors="replace")
-        found.append((row.id, chunk_terms(row.title, row.heading_path, text_of_chunk, language)))
-    return found
 
 
 def _infos() -> Any:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from index.database import UTCDateTime
+from index.database import BytewiseText, UTCDateTime
 
 metadata = MetaData()
 
@@ -32,7 +32,7 @@ collections = Table(
     "collections",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", BytewiseText, nullable=False, unique=True),
     Column("embedder", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("dim", Integer, nullable=False),
@@ -51,7 +51,7 @@ documents = Table(
     Column(
         "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
     ),
-    Column("uri", Text, nullable=False),
+    Column("uri", BytewiseText, nullable=False),
     Column("title", Text, nullable=False),
     Column("media_type", Text, nullable=False),
     Column("source_sha256", Text, nullable=False),

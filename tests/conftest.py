@@ -8,6 +8,8 @@ Environment variables that change what runs:
     CAUSERIE_REQUIRE_BROWSER=1 tests marked `browser` fail instead of being skipped
     CAUSERIE_REQUIRE_KERNELS=1 tests marked `kernels` fail where the kernels were not compiled
     CAUSERIE_REQUIRE_HNSWLIB=1 tests that use `hnswlib` fail where it does not work
+    CAUSERIE_TEST_POSTGRES_URL a database of a PostgreSQL server in which tests may make schemas
+    CAUSERIE_REQUIRE_POSTGRES=1 tests that use `postgres_url` fail where it is not set
     CAUSERIE_CHROMIUM          the browser to drive, if it is not on the PATH
 """
 
@@ -115,6 +117,15 @@ def data_path() -> Path:
 
 
 @pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """Return the address of the PostgreSQL database for tests, each of which makes its schema."""
+    url = os.environ.get("CAUSERIE_TEST_POSTGRES_URL")
+    if not url:
+        _skip_or_fail("POSTGRES", "no PostgreSQL server; set CAUSERIE_TEST_POSTGRES_URL")
+    return url
+
+
+@pytest.fixture(scope="session")
 def hnswlib() -> None:
     """Skip where hnswlib could not be built."""
     problem = hnswlib_problem()
@@ -135,7 +146,7 @@ def chromium() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Take the developer's settings away, also from fixtures that outlive a test."""
-    kept = {"CAUSERIE_DATA", "CAUSERIE_CHROMIUM"}
+    kept = {"CAUSERIE_DATA", "CAUSERIE_CHROMIUM", "CAUSERIE_TEST_POSTGRES_URL"}
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if (

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, MetaData, text
+from sqlalchemy import Engine, MetaData, inspect, text
 
 from api import schema_version
 from api.schema_version import database_version, program_version, upgrade
@@ -20,6 +20,7 @@ from index import tables
 from index.database import open_database, reading, writing
 from index.errors import SchemaVersionError
 from index.store import CollectionStore
+from tests.databases import POSTGRESQL, SQLITE, Place, both_kinds, place_of
 from tools import agent_log, audit
 
 SCRIPTS = Path(schema_version.__file__).parent / "migrations"
@@ -33,8 +34,19 @@ OWNERS = [
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'causerie.sqlite'}")
+def database_kind() -> str:
+    return SQLITE
+
+
+@pytest.fixture
+def place(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with place_of(database_kind, request, tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def database(place: Place) -> Iterator[Engine]:
+    engine = place.open()
     yield engine
     engine.dispose()
 
@@ -61,6 +73,7 @@ def test_the_scripts_make_the_tables_that_the_code_uses(database: Engine, tmp_pa
     assert migrated == expected
 
 
+@both_kinds
 def test_alembic_finds_no_difference_to_the_tables_in_the_code(database: Engine) -> None:
     """A second opinion, by reflection: types, nullability, keys, indexes."""
     upgrade(database)
@@ -90,6 +103,7 @@ def test_keyword_tables_come_with_a_collection_and_go_with_the_schema(database: 
     assert set(definitions(database)) == {"alembic_version", "sqlite_sequence"}
 
 
+@both_kinds
 def test_a_new_database_gets_the_version_of_the_program(database: Engine) -> None:
     assert database_version(database) is None
     upgrade(database)
@@ -105,6 +119,7 @@ def test_a_second_upgrade_changes_nothing(database: Engine) -> None:
     assert CollectionStore(database, threads=1).info("a").dim == 3
 
 
+@both_kinds
 def test_a_database_of_a_newer_program_is_refused_untouched(database: Engine) -> None:
     upgrade(database)
     with writing(database) as connection:
@@ -112,6 +127,18 @@ def test_a_database_of_a_newer_program_is_refused_untouched(database: Engine) ->
     with pytest.raises(SchemaVersionError, match=rf"9999.*version {program_version()}"):
         upgrade(database)
     assert database_version(database) == "9999"
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL])
+def test_the_way_back_leaves_nothing_on_a_server(place: Place, database: Engine) -> None:
+    upgrade(database)
+    with writing(database) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with reading(database) as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
 
 
 def test_an_upgrade_that_fails_leaves_nothing(database: Engine) -> None:
@@ -133,8 +160,9 @@ def test_an_upgrade_works_from_any_folder_and_leaves_logging_alone(
     assert (root.level, list(root.handlers), mine.disabled) == before
 
 
-def test_several_programs_may_start_at_once(database: Engine) -> None:
-    engines = [open_database(database.url) for _ in range(4)]
+@both_kinds
+def test_several_programs_may_start_at_once(place: Place, database: Engine) -> None:
+    engines = [place.open() for _ in range(4)]
     failures: list[BaseException] = []
 
     def start(engine: Engine) -> None:

@@ -7,17 +7,25 @@ import pytest
 from sqlalchemy import Engine
 
 from index import tables
-from index.database import open_database, writing
+from index.database import writing
+from tests.databases import SQLITE, Place, place_of
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'state' / 'causerie.sqlite'}"
+def database_kind() -> str:
+    """Be an SQLite file, unless the test says `both_kinds`."""
+    return SQLITE
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Engine]:
-    engine = open_database(database_url)
+def place(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with place_of(database_kind, request, tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def database(place: Place) -> Iterator[Engine]:
+    engine = place.open()
     with writing(engine) as connection:
         tables.metadata.create_all(connection)
     yield engine

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 
 from index import tables
-from index.database import open_database, reading, writing
+from index.database import reading, writing
 from index.store import CollectionStore
 from index.testing import DIM, FINGERPRINT
+from tests.databases import Place
 
 ROOT = Path(__file__).parents[2]
 WRITER = """
@@ -41,13 +42,13 @@ for i in itertools.count():
 @pytest.mark.slow
 @pytest.mark.parametrize("num_acknowledged", [1, 4, 11])
 def test_a_killed_writer_leaves_whole_documents_only(
-    database: Engine, database_url: str, num_acknowledged: int
+    database: Engine, place: Place, num_acknowledged: int
 ) -> None:
     CollectionStore(database, threads=1).create(
         "notes", embedder="e", fingerprint=FINGERPRINT, dim=DIM
     )
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, database_url, str(DIM), FINGERPRINT],
+        [sys.executable, "-c", WRITER, place.url, str(DIM), FINGERPRINT],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -59,7 +60,7 @@ def test_a_killed_writer_leaves_whole_documents_only(
         writer.kill()  # in the middle of whatever comes next
         last = num_acknowledged - 1 + len(writer.stdout.readlines())
 
-    reopened = open_database(database_url)
+    reopened = place.open()
     try:
         collection = CollectionStore(reopened, threads=1).open("notes")
         sources = collection.sources()

@@ -18,9 +18,10 @@ from sqlalchemy import Engine, text, update
 from index import tables
 from index.analyser import fingerprint
 from index.collection import StoredCollection
-from index.database import check_full_text, open_database, reading, writing
+from index.database import open_database, reading, writing
 from index.errors import FullTextMissingError, UnknownCollectionError
 from index.protocol import Item, LexicalIndex, NewDocument
+from index.sqlite_file import check_connection
 from index.stop_words import Language
 from index.store import CollectionStore
 from index.testing import FINGERPRINT, MemoryCollection, axis, store_text
@@ -176,11 +177,11 @@ def test_a_sqlite_without_full_text_is_named(monkeypatch: pytest.MonkeyPatch) ->
         return sqlite3.SQLITE_DENY if is_virtual else sqlite3.SQLITE_OK
 
     connection = sqlite3.connect(":memory:")
-    check_full_text(connection)
+    check_connection(connection)
     other = sqlite3.connect(":memory:")
     other.set_authorizer(refuse)
     with pytest.raises(FullTextMissingError, match="without FTS5"):
-        check_full_text(other)
+        check_connection(other)
     connection.close()
     other.close()
 

@@ -7,10 +7,13 @@ from index.database import reading
 from index.store import CollectionStore
 from index.testing import DIM, FINGERPRINT, axis, store_text
 from index.text_cache import TextCache
+from tests.databases import Place, both_kinds
+
+pytestmark = both_kinds
 
 
-def test_the_latest_texts_stay_within_the_bound(database: Engine) -> None:
-    store = CollectionStore(database, threads=1)
+def test_the_latest_texts_stay_within_the_bound(database: Engine, place: Place) -> None:
+    store = CollectionStore(database, threads=1, folder=place.folder)
     store.create("notes", embedder="e", fingerprint=FINGERPRINT, dim=DIM)
     collection = store.open("notes")
     records = [store_text(collection, uri, uri * 40, [axis(0)]) for uri in "abc"]
@@ -30,8 +33,8 @@ def test_the_latest_texts_stay_within_the_bound(database: Engine) -> None:
     assert len(tiny._texts) == 1
 
 
-def test_a_replaced_text_is_read_anew(database: Engine) -> None:
-    store = CollectionStore(database, threads=1)
+def test_a_replaced_text_is_read_anew(database: Engine, place: Place) -> None:
+    store = CollectionStore(database, threads=1, folder=place.folder)
     store.create("notes", embedder="e", fingerprint=FINGERPRINT, dim=DIM)
     collection = store.open("notes")
     for word in ("old", "new", "old"):

@@ -13,11 +13,14 @@ from index.testing import FINGERPRINT, axis, store_text
 from index.tuner import tune
 from index.tuning import Target
 from index.tuning_store import TuningStore
+from tests.databases import Place, both_kinds
+
+pytestmark = both_kinds
 
 
 @pytest.fixture
-def store(database: Engine) -> CollectionStore:
-    store = CollectionStore(database, threads=1)
+def store(database: Engine, place: Place) -> CollectionStore:
+    store = CollectionStore(database, threads=1, folder=place.folder)
     store.create("made", embedder="test", fingerprint=FINGERPRINT, dim=7)
     return store
 

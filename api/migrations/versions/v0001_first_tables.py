@@ -14,6 +14,8 @@ down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
+BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Create all tables."""
@@ -36,7 +38,7 @@ def _create_collections() -> None:
     op.create_table(
         "collections",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("name", sa.Text, nullable=False, unique=True),
+        sa.Column("name", BYTEWISE, nullable=False, unique=True),
         sa.Column("embedder", sa.Text, nullable=False),
         sa.Column("fingerprint", sa.Text, nullable=False),
         sa.Column("dim", sa.Integer, nullable=False),
@@ -56,7 +58,7 @@ def _create_collections() -> None:
             sa.ForeignKey("collections.id", ondelete="CASCADE"),
             nullable=False,
         ),
-        sa.Column("uri", sa.Text, nullable=False),
+        sa.Column("uri", BYTEWISE, nullable=False),
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("media_type", sa.Text, nullable=False),
         sa.Column("source_sha256", sa.Text, nullable=False),
