@@ -134,7 +134,7 @@ def test_a_failed_write_leaves_the_words_as_they_were(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(collection._lexical, "add", fail)
+    monkeypatch.setattr(collection._rows._lexical, "add", fail)
     with pytest.raises(ZeroDivisionError):
         store_text(collection, "a", "milk", [axis(0)])
     assert [hit.text for hit in store.open("notes").search_terms("tea milk", 9)] == ["tea"]
