@@ -24,6 +24,11 @@ def place(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) ->
 
 
 @pytest.fixture
+def database_url(place: Place) -> str:
+    return place.url
+
+
+@pytest.fixture
 def database(place: Place) -> Iterator[Engine]:
     engine = place.open()
     with writing(engine) as connection:
