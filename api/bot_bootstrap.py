@@ -52,6 +52,7 @@ def build_bots(
     parts = AgentParts(
         nlg=TemplateNLG() if model is None else RephrasingNLG(model),
         chatter=None if model is None else ModelChatter(model),
+        memory=log,
         knowledge=documents if retrieval is None else CollectionKnowledge(retrieval, documents),
     )
     return bots_of(folders, log, agent_maker(log, AuditLog(database), parts=parts, counts=counts))

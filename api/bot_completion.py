@@ -141,7 +141,9 @@ def _turn(
         conversation_id, _ = bots.open(
             name,
             owner=caller.owner,
-            opened=lambda bot: opened_as(BotConversationRequest(), bot),
+            opened=lambda bot: opened_as(
+                BotConversationRequest(person=(body.user or "")[:256] or None), bot
+            ),
         )
     else:
         conversation_id = _continued(bots, caller, transcripts.of(digest), message_id)

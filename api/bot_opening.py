@@ -30,5 +30,6 @@ def opened_as(body: BotConversationRequest, bot: BotDefinition) -> Opened:
         timezone=body.timezone or ("UTC" if zone == "user" else zone),
         now=(now if now.tzinfo else now.replace(tzinfo=UTC)).isoformat(),
         user=body.user or {},
+        person=body.person or "",
         channel="api",
     )

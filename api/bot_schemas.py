@@ -27,8 +27,13 @@ class BotRequest(RequestModel):
 
 
 class BotConversationRequest(RequestModel):
-    """`POST /v1/bots/{bot}/conversations`."""
+    """`POST /v1/bots/{bot}/conversations`.
 
+    `person` is the channel's own name of the user, by which the bot remembers what the file lets it
+    (`keep: user`); without it nothing outlives the conversation.
+    """
+
+    person: str | None = Field(default=None, min_length=1, max_length=256)
     locale: str | None = None
     timezone: str | None = None
     now: str | None = None

@@ -21,7 +21,9 @@ from dialog.session import ALL_OWNERS
 from dialog.task.agent import TaskAgent
 from dialog.task.event_log import QueuedHandoff, TaskConversation, TaskEventLog, Timer, unknown
 from dialog.task.events import Opened, OperatorActed, TaskEvent
+from dialog.task.fold import fold
 from dialog.task.messages import Reply, UserMessage
+from dialog.task.nlg import one_moment
 from dialog.task.state import DialogState
 
 PREFIX: Final = "bot:"
@@ -188,6 +190,11 @@ class BotService:
         """Return the bot of a conversation, and where that stands."""
         agent = self.agent(conversation_id, owner)
         return agent.bot, agent.state(conversation_id)
+
+    def hold_words(self, conversation_id: str, owner: str) -> str:
+        """Return what is said while a reply takes long; waits for no turn that is under way."""
+        agent = self.agent(conversation_id, owner)
+        return one_moment(agent.bot, fold(agent.bot, self.log(conversation_id, owner)[1]))
 
     def operate(self, conversation_id: str, owner: str, event: OperatorActed) -> Reply | None:
         """Record what a person did in a conversation."""

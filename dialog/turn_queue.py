@@ -1,4 +1,4 @@
-"""One turn of a conversation at a time: the next one waits for the one under way.
+"""One turn of a conversation at a time, in the order of arrival.
 
 Without it two turns of one conversation would each read the same log, and the slower one would
 find out only after its whole generation that it may not be recorded.
@@ -20,7 +20,7 @@ class TurnQueue:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._under_way: set[str] = set()
+        self._tickets: dict[str, list[object]] = {}  # the first of each is under way
 
     @contextmanager
     def turn(
@@ -39,9 +39,30 @@ class TurnQueue:
         if conversation_id is None:
             yield
             return
+        ticket = object()
+        with self._changed:
+            self._tickets.setdefault(conversation_id, []).append(ticket)
+        try:
+            self._await(conversation_id, ticket, cancel, timeout_s)
+            yield
+        finally:
+            with self._changed:
+                tickets = self._tickets[conversation_id]
+                tickets.remove(ticket)
+                if not tickets:
+                    del self._tickets[conversation_id]
+                self._changed.notify_all()
+
+    def _await(
+        self,
+        conversation_id: str,
+        ticket: object,
+        cancel: threading.Event,
+        timeout_s: float | None,
+    ) -> None:
         began = time.monotonic()
         with self._changed:
-            while conversation_id in self._under_way:
+            while self._tickets[conversation_id][0] is not ticket:
                 if cancel.is_set():
                     raise CancelledGenerationError(
                         "the turn was cancelled while another one of its conversation was under way"
@@ -52,10 +73,3 @@ class TurnQueue:
                     )
                 # Nobody notifies this condition when `cancel` is set, hence the time-out.
                 self._changed.wait(_POLL_S)
-            self._under_way.add(conversation_id)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._under_way.discard(conversation_id)
-                self._changed.notify_all()

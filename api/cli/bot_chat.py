@@ -1,6 +1,7 @@
 """`bot chat`: a conversation with a bot in the terminal."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +19,11 @@ from dialog.builder.decision_card import cards_of
 from dialog.task.agent import AgentParts, TaskAgent
 from dialog.task.event_log import MemoryTaskLog
 from dialog.task.events import Opened, TaskEvent
+from dialog.task.fold import fold
 from dialog.task.messages import Reply, UserMessage
+from dialog.task.nlg import one_moment
 
+HOLD_S: Final = 2.0
 _ID: Final = "chat"
 _HELP: Final = """\
 /why [TURN]  what decided the last turn, or another
@@ -122,7 +126,12 @@ class _Talk:
     def say(self, words: str, button: str = "") -> Reply:
         self.said += 1
         message = UserMessage(id=f"m{self.said}", text=words, button=button)
-        self.last = self.agent.respond(_ID, message)
+        with ThreadPoolExecutor(max_workers=1) as turns:
+            turn = turns.submit(self.agent.respond, _ID, message)
+            if not wait([turn], timeout=HOLD_S).done:
+                state = fold(self.agent.bot, self.events)
+                Console(stderr=True).print(Text(one_moment(self.agent.bot, state), style="dim"))
+            self.last = turn.result()
         return self.last
 
     def run(self) -> None:

@@ -95,18 +95,23 @@ async def say(
     if not body.stream:
         return JSONResponse((await run_in_threadpool(turn)).model_dump())
     await run_in_threadpool(bots.agent, conversation_id, caller.sees)  # a 404 is no stream
-    return EventStream(_events(turn), on_close=lambda: None)
+    hold = partial(bots.hold_words, conversation_id, caller.sees)
+    return EventStream(_events(turn, hold), on_close=lambda: None)
 
 
-async def _events(turn: Callable[[], TurnModel]) -> AsyncGenerator[str]:
+async def _events(turn: Callable[[], TurnModel], hold: Callable[[], str]) -> AsyncGenerator[str]:
     """Yield the turn; a word to hold on where it takes long, signs of life after that."""
     task = asyncio.ensure_future(run_in_threadpool(turn))
     is_held = False
     while not task.done():
         done, _ = await asyncio.wait({task}, timeout=PING_S if is_held else HOLD_S)
-        if not done:
-            yield PING if is_held else to_event({"type": "bot.hold", "text": "One moment …"})
-            is_held = True
+        if done:
+            break
+        if is_held:
+            yield PING
+        else:
+            yield to_event({"type": "bot.hold", "text": await run_in_threadpool(hold)})
+        is_held = True
     try:
         shown = task.result()
     except Exception as error:  # noqa: BLE001 - the status is sent: it goes into the stream

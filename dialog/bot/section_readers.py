@@ -36,7 +36,8 @@ SAY_KEYS = (
     "invalid.too_late", "invalid.too_small", "invalid.tool", "invalid.wrong_form", "kept",
     "language", "needs", "next", "no", "no_language", "no_more", "none", "none_relaxed",
     "nothing_back", "nothing_to_cancel", "nothing_to_resume", "offer", "offer.one",
-    "offer_handoff", "operator", "or", "out_of_scope", "queue_started", "queued", "removed",
+    "offer_handoff", "one_moment", "operator", "or", "out_of_scope", "queue_started", "queued",
+    "removed",
     "request", "restarted", "resume", "resumed", "sorry", "success", "success.chosen",
     "unclear", "undo", "waiting", "welcome", "what", "which", "why", "why_nothing", "yes",
 )  # fmt: skip

@@ -9,19 +9,19 @@ The spine of the folder; what is decided, said and stored is the work of the fil
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from dialog.bot.definition import BotDefinition
-from dialog.errors import ConcurrentTurnError, DialogError, TimerGoneError
+from dialog.errors import ConcurrentTurnError, TimerGoneError
 from dialog.task.acts import Act, ActName, CallTool, Decision, FindPassages
 from dialog.task.agenda import may_call
 from dialog.task.buttons import command_of_button
 from dialog.task.commands import Command
 from dialog.task.event_log import (
-    QueuedHandoff,
     TaskConversation,
     TaskEventLog,
     Timer,
@@ -33,7 +33,6 @@ from dialog.task.events import (
     CommandsParsed,
     Opened,
     OperatorActed,
-    PassagesFound,
     TaskEvent,
     TimerFired,
     ToolReturned,
@@ -41,8 +40,8 @@ from dialog.task.events import (
     UserUttered,
 )
 from dialog.task.grounding import is_write
-from dialog.task.handoff import summary_of
-from dialog.task.knowledge import Chatter, KnowledgeBase, standalone
+from dialog.task.knowledge import Chatter, KnowledgeBase, found, with_small_talk
+from dialog.task.merging import MergeWindow
 from dialog.task.messages import Reply, UserMessage
 from dialog.task.nlg import NLG, TemplateNLG
 from dialog.task.policy import Policy, RulePolicy, check_legal
@@ -50,8 +49,9 @@ from dialog.task.redaction import Redacted, Vault, redact, with_placeholders
 from dialog.task.sessions import Session, Sessions
 from dialog.task.state import DialogState, HandoffStatus, TaskFrame
 from dialog.task.tool_runner import CallOrigin, ToolRunner
-from dialog.task.transaction import written_with
+from dialog.task.transaction import written_for_operator, written_with
 from dialog.task.understanding import Tracker, Understanding
+from dialog.task.user_memory import UserMemory, kept_slots
 
 MAX_STEPS: Final = 8
 _MAX_ATTEMPTS: Final = 5
@@ -67,6 +67,7 @@ class AgentParts:
     nlg: NLG = field(default_factory=TemplateNLG)
     knowledge: KnowledgeBase | None = None
     chatter: Chatter | None = None
+    memory: UserMemory | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -90,6 +91,8 @@ class TaskAgent:
         self._vault = vault or Vault()
         self._parts = parts or AgentParts()
         self._sessions = Sessions(bot, log)
+        self._window = MergeWindow(bot.conversation.merge_window_s)
+        self._busy: Counter[str] = Counter()  # calls under way, by conversation
 
     def open(
         self,
@@ -99,13 +102,21 @@ class TaskAgent:
         opened: Opened | None = None,
         parent: str = "",
     ) -> None:
-        """Open a conversation; without `opened` it begins now, in the bot's language and zone."""
+        """Open a conversation; without `opened` it begins now, in the bot's language and zone.
+
+        Where `opened` names the person, the bot remembers what it learned of them before.
+        """
         zone = self.bot.locales.timezone
         begin = opened or Opened(
             locale=self.bot.locales.default,
             timezone="UTC" if zone == "user" else zone,
             now=self._parts.clock().isoformat(),
         )
+        memory = self._parts.memory
+        if begin.person and memory is not None:
+            known = memory.recall(owner, self.bot.name, begin.person)
+            names = kept_slots(self.bot)
+            begin = replace(begin, remembered={n: v for n, v in known.items() if n in names})
         head = TaskConversation(
             id=conversation_id,
             owner=owner,
@@ -136,17 +147,23 @@ class TaskAgent:
             ConcurrentTurnError: other processes kept writing to it.
             CommandError: the button is none of ours.
         """
+        was_busy = self._busy[conversation_id] > 0
+        return self._window.answered(
+            conversation_id, message, lambda whole: self._answer(conversation_id, whole, was_busy)
+        )
+
+    def _answer(self, conversation_id: str, message: UserMessage, was_busy: bool) -> Reply:
         for attempt in range(_MAX_ATTEMPTS):
             with self._sessions.held(conversation_id) as session:
                 try:
-                    return self._respond(session, message)
+                    return self._respond(session, message, was_busy)
                 except ConcurrentTurnError:
                     self._sessions.drop(conversation_id)
                     if attempt == _MAX_ATTEMPTS - 1:
                         raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _respond(self, session: Session, message: UserMessage) -> Reply:
+    def _respond(self, session: Session, message: UserMessage, was_busy: bool) -> Reply:
         known = session.replies.get(message.id)
         if known is None and session.has_seen(message.id):
             known = reply_to(self._log.read(session.id)[1], message.id)
@@ -155,7 +172,7 @@ class TaskAgent:
         if not session.state.is_answered:
             unfinished = session.state.message_id
             reply = self._finish(session, unfinished)
-            if unfinished == message.id:
+            if message.id in session.replies:  # itself, or one that it was put to
                 return reply
         button = command_of_button(message.button) if message.button else None
         said = redact(self.bot, session.state, session.id, message.text, self._vault)
@@ -170,6 +187,8 @@ class TaskAgent:
                 locale=message.locale,
                 timezone=message.timezone,
                 placeholders=said.placeholders,
+                merged=message.merged,
+                was_busy=was_busy,
             )
         )
         given = message.commands if button is None else (button,)
@@ -237,7 +256,7 @@ class TaskAgent:
 
     def _take(self, session: Session, step: CallTool | FindPassages) -> None:
         if isinstance(step, FindPassages):
-            session.append(self._find(session.state, step))
+            session.append(found(self._parts.knowledge, self.bot, session.state, step))
             return
         frame = session.state.frame(step.frame)
         assert frame is not None, "a call belongs to an open frame"
@@ -263,48 +282,25 @@ class TaskAgent:
         origin = CallOrigin(
             user=session.conversation.owner, conversation=session.id, frame=frame.id
         )
-        # No call comes so far that the user has not agreed to as the bot demands.
-        return self._tools.run(started, origin, is_agreed=True)
-
-    def _find(self, state: DialogState, step: FindPassages) -> PassagesFound:
-        base, source = self._parts.knowledge, self.bot.knowledge[step.knowledge]
-        if base is None:
-            return PassagesFound(query=step.query, knowledge=step.knowledge, error="no retrieval")
-        query = standalone(self.bot, state, step.query)
+        self._busy[session.id] += 1
         try:
-            found = base.answer(self.bot, source, query)
-        except DialogError as error:
-            _log.warning("%s could not be searched: %s", step.knowledge, error)
-            return PassagesFound(query=step.query, knowledge=step.knowledge, error=str(error))
-        return PassagesFound(
-            query=step.query,
-            knowledge=step.knowledge,
-            answer=found.text,
-            citations=found.citations,
-            score=found.score,
-        )
+            # No call comes so far that the user has not agreed to as the bot demands.
+            return self._tools.run(started, origin, is_agreed=True)
+        finally:
+            self._busy[session.id] -= 1
+            if not self._busy[session.id]:
+                del self._busy[session.id]
 
     def _speak(self, session: Session, decision: Decision, message_id: str) -> Reply:
         state = session.state
-        acts = self._with_small_talk(state, decision.acts)
+        acts = with_small_talk(self._parts.chatter, self.bot, state, decision.acts)
         check_legal(self.bot, state, acts)
         said = self._parts.nlg.say(self.bot, state, acts)
         uttered = said.event(message_id, replace(decision, acts=acts))
-        written = written_with(self.bot, session.state, session.id, acts, self._parts.clock())
+        written = written_with(self.bot, session, acts, self._parts.clock())
         session.append(uttered)
         session.flush(written)
         return self._reply(session, uttered)
-
-    def _with_small_talk(self, state: DialogState, acts: tuple[Act, ...]) -> tuple[Act, ...]:
-        if self._parts.chatter is None or not any(act.key == "chitchat" for act in acts):
-            return acts
-        words = self._parts.chatter.chat(self.bot, state, state.last_message)
-        if not words:
-            return acts
-        return tuple(
-            replace(act, key="answer", words=words) if act.key == "chitchat" else act
-            for act in acts
-        )
 
     def _reply(self, session: Session, uttered: BotUttered) -> Reply:
         state = session.state
@@ -357,19 +353,9 @@ class TaskAgent:
         with self._sessions.held(conversation_id) as session:
             if session.state.handoff is HandoffStatus.NONE and event.action != "take":
                 raise ValueError(f"{event.action}: no person has this conversation; take it first")
-            status = {"take": "taken", "return": "returned"}.get(event.action)
-            queued = None
-            if status is not None:
-                summary = summary_of(self.bot, session.state, event.action)
-                queued = QueuedHandoff(
-                    conversation_id=conversation_id,
-                    queue=self.bot.behaviour.handoff_to or "people",
-                    summary=summary,
-                    status=status,
-                    operator=event.operator,
-                )
+            written = written_for_operator(self.bot, session, event)
             session.append(event)
-            session.flush(Written(handoff=queued))
+            session.flush(written)
             return self._finish(session, "") if event.action == "return" else None
 
     def delete(self, conversation_id: str) -> None:

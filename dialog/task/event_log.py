@@ -14,6 +14,7 @@ from typing import Protocol
 from dialog.errors import ConcurrentTurnError, TimerGoneError, UnknownConversationError
 from dialog.task.commands import JSON
 from dialog.task.events import BotUttered, Migrated, TaskEvent, UserUttered
+from dialog.task.user_memory import Remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Written:
     claim: Timer | None = None  # a due timer that must still be there, and is then gone
     set_timer: Timer | None = None
     drop_timer: str = ""
+    remember: Remembered | None = None
 
 
 class TaskEventLog(Protocol):
@@ -92,7 +94,7 @@ class TaskEventLog(Protocol):
         ...
 
     def delete(self, conversation_id: str) -> None:
-        """Erase a conversation with its events, timers and handoffs.
+        """Erase a conversation with its events, timers, handoffs and memories.
 
         Raises:
             UnknownConversationError: there is no such conversation.
@@ -121,12 +123,9 @@ def reply_to(events: Sequence[TaskEvent], message_id: str) -> BotUttered | None:
     for event in reversed(events):
         if isinstance(event, BotUttered) and event.message_id == message_id:
             return event
+        if isinstance(event, UserUttered) and message_id in event.merged:
+            return reply_to(events, event.message_id)
     return None
-
-
-def knows(events: Sequence[TaskEvent], message_id: str) -> bool:
-    """Tell whether a message of this id was recorded."""
-    return any(isinstance(e, UserUttered) and e.message_id == message_id for e in events)
 
 
 def unknown(conversation_id: str) -> UnknownConversationError:
@@ -145,7 +144,7 @@ def timer_gone(timer: Timer) -> TimerGoneError:
 
 
 class MemoryTaskLog:
-    """A `TaskEventLog` and `Desk` in memory, for tests, simulations and the command line."""
+    """A `TaskEventLog`, `Desk` and `UserMemory` in memory, for tests and the command line."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -153,6 +152,7 @@ class MemoryTaskLog:
         self._events: dict[str, list[TaskEvent]] = {}
         self._timers: dict[tuple[str, str], Timer] = {}
         self._handoffs: dict[str, QueuedHandoff] = {}
+        self._memories: dict[str, Remembered] = {}
 
     def create(self, conversation: TaskConversation, *events: TaskEvent) -> None:
         """Open a conversation whose log begins with these events."""
@@ -209,14 +209,18 @@ class MemoryTaskLog:
             self._timers[conversation_id, written.set_timer.name] = written.set_timer
         if written.drop_timer:
             self._timers.pop((conversation_id, written.drop_timer), None)
+        if written.remember is not None:
+            self._memories.pop(conversation_id, None)  # the newest stands last
+            self._memories[conversation_id] = written.remember
 
     def delete(self, conversation_id: str) -> None:
-        """Erase a conversation with its events, timers and handoffs."""
+        """Erase a conversation with its events, timers, handoffs and memories."""
         with self._lock:
             if self._heads.pop(conversation_id, None) is None:
                 raise unknown(conversation_id)
             del self._events[conversation_id]
             self._handoffs.pop(conversation_id, None)
+            self._memories.pop(conversation_id, None)
             for key in [key for key in self._timers if key[0] == conversation_id]:
                 del self._timers[key]
 
@@ -236,3 +240,13 @@ class MemoryTaskLog:
         """Return the handoffs of a status, the oldest first."""
         with self._lock:
             return [h for h in self._handoffs.values() if h.status == status]
+
+    def recall(self, owner: str, bot: str, person: str) -> Mapping[str, JSON]:
+        """Return the newest value of each slot that a bot knows of a user, {} for a stranger."""
+        with self._lock:
+            known = [
+                one.values
+                for one in self._memories.values()
+                if (one.owner, one.bot, one.person) == (owner, bot, person)
+            ]
+        return {name: value for values in known for name, value in values.items()}

@@ -19,7 +19,8 @@ from dialog.task.commands import JSON, Alternative, Command, command_from_payloa
 class Opened:
     """The conversation was opened, with the facts about the user that the channel knows.
 
-    `parent` is the conversation this one is an edited copy of, "" for none.
+    `parent` is the conversation this one is an edited copy of, "" for none. `person` is the user's
+    name with the channel, "" for a stranger, and `remembered` what the bot knew of that user.
     """
 
     kind: ClassVar[str] = "opened.1"
@@ -29,13 +30,17 @@ class Opened:
     user: Mapping[str, JSON] = field(default_factory=dict)
     channel: str = ""
     parent: str = ""
+    person: str = ""
+    remembered: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserUttered:
     """A user sent a message: words, or the payload of a button. Sensitive spans are placeholders.
 
-    `placeholders` maps each of them to the name of the slot whose type recognised it.
+    `placeholders` maps each of them to the name of the slot whose type recognised it. `merged` are
+    the ids of messages that came within the merge window of this one, and whose words are in it;
+    `was_busy` that it was sent while a call for an earlier one was running.
     """
 
     kind: ClassVar[str] = "user_uttered.2"
@@ -47,6 +52,8 @@ class UserUttered:
     locale: str = ""  # "": as before
     timezone: str = ""  # "": as before
     placeholders: Mapping[str, str] = field(default_factory=dict)
+    merged: tuple[str, ...] = ()
+    was_busy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

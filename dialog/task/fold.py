@@ -20,6 +20,7 @@ from dialog.task.settling import settle
 from dialog.task.slot_edits import edit_slot
 from dialog.task.state import DialogState, HandoffStatus
 from dialog.task.uptake import take_up
+from dialog.task.user_memory import recalled
 from dialog.task.utterance import uttered
 
 
@@ -52,7 +53,7 @@ def _opened(bot: BotDefinition, state: DialogState, event: e.Opened) -> DialogSt
             continue
         context = TextContext(now=now_of(state), timezone=state.timezone, locale=state.locale)
         facts[name] = slot.type.canonical(value, context)[0]
-    return replace(state, user=facts)
+    return recalled(bot, replace(state, user=facts, person=event.person), event.remembered)
 
 
 def _heard(bot: BotDefinition, state: DialogState, event: e.UserUttered) -> DialogState:
@@ -66,6 +67,7 @@ def _heard(bot: BotDefinition, state: DialogState, event: e.UserUttered) -> Dial
         last_button=event.button,
         placeholders=event.placeholders,
         message_id=event.message_id,
+        was_busy=event.was_busy,
         is_parsed=False,
         is_answered=False,
         notices=tuple(n for n in state.notices if n.kind == "operator"),

@@ -1,12 +1,18 @@
 """The ports to answers from documents and to talk that asks nothing of the tasks."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dialog.bot.definition import BotDefinition, KnowledgeDefinition
+from dialog.errors import DialogError
+from dialog.task.acts import Act, FindPassages
 from dialog.task.commands import JSON
+from dialog.task.events import PassagesFound
 from dialog.task.state import DialogState
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,41 @@ class Chatter(Protocol):
     def chat(self, bot: BotDefinition, state: DialogState, message: str) -> str:
         """Return one or two sentences without a question, "" to leave it to a phrase."""
         ...
+
+
+def found(
+    base: KnowledgeBase | None, bot: BotDefinition, state: DialogState, step: FindPassages
+) -> PassagesFound:
+    """Return what a search of a bot's documents comes to; a failing one is an event as well."""
+    nothing = PassagesFound(query=step.query, knowledge=step.knowledge, error="no retrieval")
+    if base is None:
+        return nothing
+    try:
+        answer = base.answer(bot, bot.knowledge[step.knowledge], standalone(bot, state, step.query))
+    except DialogError as error:
+        _log.warning("%s could not be searched: %s", step.knowledge, error)
+        return replace(nothing, error=str(error))
+    return PassagesFound(
+        query=step.query,
+        knowledge=step.knowledge,
+        answer=answer.text,
+        citations=answer.citations,
+        score=answer.score,
+    )
+
+
+def with_small_talk(
+    chatter: Chatter | None, bot: BotDefinition, state: DialogState, acts: tuple[Act, ...]
+) -> tuple[Act, ...]:
+    """Return the acts with what a chatter says in the place of a phrase."""
+    if chatter is None or not any(act.key == "chitchat" for act in acts):
+        return acts
+    words = chatter.chat(bot, state, state.last_message)
+    if not words:
+        return acts
+    return tuple(
+        replace(act, key="answer", words=words) if act.key == "chitchat" else act for act in acts
+    )
 
 
 def standalone(bot: BotDefinition, state: DialogState, query: str) -> str:

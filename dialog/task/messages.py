@@ -11,7 +11,8 @@ from dialog.task.commands import JSON, Command
 class UserMessage:
     """What a user sends: words, or a button's payload. A known `id` is answered from the log.
 
-    `now` is ISO 8601 with its offset, "" for the clock's. `commands` bypass the tracker.
+    `now` is ISO 8601 with its offset, "" for the clock's. `commands` bypass the tracker; `merged`
+    are the ids of later messages whose words were put to this one's.
     """
 
     id: str
@@ -22,6 +23,7 @@ class UserMessage:
     timezone: str = ""
     channel: str = ""
     commands: tuple[Command, ...] | None = None
+    merged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

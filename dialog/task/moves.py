@@ -18,6 +18,7 @@ from dialog.task.commands import (
 )
 from dialog.task.frames import close_frame, noted, queue_task, resumed, start_task
 from dialog.task.state import Counters, DialogState, FrameStatus, PairKind, TaskFrame
+from dialog.task.user_memory import kept_slots
 
 
 def start(bot: BotDefinition, state: DialogState, command: Start) -> DialogState:
@@ -56,7 +57,9 @@ def cancel(bot: BotDefinition, state: DialogState, command: Cancel) -> DialogSta
     for old in reversed(state.closed):
         is_done = old.status is FrameStatus.DONE and command.task in ("", old.task)
         if is_done and old.effects and bot.tasks[old.task].on_cancel:
-            return noted(state, "may_undo", frame=old.id, task=old.task)
+            # Who said so while the deed was being done need not be asked.
+            kind = "undo" if state.was_busy else "may_undo"
+            return noted(state, kind, frame=old.id, task=old.task)
     return noted(state, "nothing_to_cancel", task=command.task)
 
 
@@ -98,8 +101,14 @@ def restart(bot: BotDefinition, state: DialogState, command: Command) -> DialogS
         if frame.effects and bot.tasks[frame.task].on_cancel:
             state = noted(state, "kept", frame=frame.id, task=frame.task)
     closed = tuple(replace(f, status=FrameStatus.CANCELLED) for f in reversed(state.frames))
+    names = kept_slots(bot)  # who the user is, is known all the same
     state = replace(
-        state, frames=(), queue=(), pairs=(), memory={}, closed=(*state.closed, *closed)[-20:]
+        state,
+        frames=(),
+        queue=(),
+        pairs=(),
+        memory={name: cell for name, cell in state.memory.items() if name in names},
+        closed=(*state.closed, *closed)[-20:],
     )
     return noted(state, "restarted")
 

@@ -155,3 +155,9 @@ def _greeted(
         templates=(wording.template, *said.templates),
         variants=(0, *said.variants),
     )
+
+
+def one_moment(bot: BotDefinition, state: DialogState) -> str:
+    """Return what a channel says while a reply takes long; it is not recorded, as no turn is."""
+    wording = ActWords(bot, state).of(Act(name=ActName.HOLD, key="one_moment"))
+    return wording.variants[0]

@@ -6,14 +6,15 @@ kept; whoever finds that the log has moved on drops it and folds anew.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from dialog.bot.definition import BotDefinition
+from dialog.task.commands import JSON
 from dialog.task.event_log import TaskConversation, TaskEventLog, Written
-from dialog.task.events import BotUttered, TaskEvent, UserUttered
+from dialog.task.events import BotUttered, Opened, TaskEvent, UserUttered
 from dialog.task.fold import after
 from dialog.task.state import DialogState
 from dialog.turn_queue import TurnQueue
@@ -38,7 +39,10 @@ class Session:
     replies: dict[str, BotUttered] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     last_reply: BotUttered | None = None
+    merged: tuple[str, ...] = ()  # ids of messages that are in the one being answered
     waiting: list[TaskEvent] = field(default_factory=list)
+    recalled: Mapping[str, JSON] = field(default_factory=dict)  # of the user, from before
+    kept: Mapping[str, JSON] = field(default_factory=dict)  # of the user, written in this one
 
     @property
     def id(self) -> str:
@@ -71,12 +75,17 @@ class Session:
         self.state = after(self.bot, self.state, event)
         match event:
             case UserUttered():
-                self.seen.add(event.message_id)
+                self.seen.update((event.message_id, *event.merged))
+                self.merged = event.merged
             case BotUttered():
                 self.last_reply = event
-                self.replies[event.message_id] = event
-                if len(self.replies) > _MAX_REPLIES:
+                for message_id in (event.message_id, *self.merged):
+                    self.replies[message_id] = event
+                self.merged = ()
+                while len(self.replies) > _MAX_REPLIES:
                     del self.replies[next(iter(self.replies))]
+            case Opened():
+                self.recalled = event.remembered
 
 
 class Sessions:

@@ -1,6 +1,6 @@
 """Task conversations in a database: events, timers and handoffs, each write one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ from dialog.task.event_log import (
     unknown,
 )
 from dialog.task.events import Migrated, TaskEvent, event_payload, task_event
+from dialog.task.user_memory import Remembered
 from index.database import UTCDateTime, reading, writing
 
 metadata = MetaData()
@@ -86,8 +87,22 @@ task_handoffs = Table(
 )
 
 
+task_memories = Table(
+    "task_memories",
+    metadata,
+    _owned(),
+    Column("slot", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("bot", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    Index("ix_task_memories_person", "person", "bot", "owner"),
+)
+
+
 class SQLTaskLog:
-    """A `TaskEventLog` and `Desk` in the `task_…` tables of a database."""
+    """A `TaskEventLog`, `Desk` and `UserMemory` in the `task_…` tables of a database."""
 
     def __init__(self, database: Engine) -> None:
         self._database = database
@@ -151,10 +166,10 @@ class SQLTaskLog:
         return expected_seq + len(events)
 
     def delete(self, conversation_id: str) -> None:
-        """Erase a conversation with its events, timers and handoffs."""
+        """Erase a conversation with its events, timers, handoffs and memories."""
         with writing(self._database) as connection:
             _head(connection, conversation_id)
-            for table in (task_events, task_timers, task_handoffs):
+            for table in (task_events, task_timers, task_handoffs, task_memories):
                 connection.execute(delete(table).where(table.c.conversation_id == conversation_id))
             connection.execute(
                 delete(task_conversations).where(task_conversations.c.id == conversation_id)
@@ -206,6 +221,20 @@ class SQLTaskLog:
             for row in rows
         ]
 
+    def recall(self, owner: str, bot: str, person: str) -> Mapping[str, Any]:
+        """Return the newest value of each slot that a bot knows of a user, {} for a stranger."""
+        query = (
+            select(task_memories.c.slot, task_memories.c.value)
+            .where(
+                task_memories.c.person == person,
+                task_memories.c.bot == bot,
+                task_memories.c.owner == owner,
+            )
+            .order_by(task_memories.c.updated_at)
+        )
+        with reading(self._database) as connection:
+            return {row.slot: row.value for row in connection.execute(query)}
+
 
 def _insert(
     connection: Connection, conversation_id: str, seq: int, events: Iterable[TaskEvent]
@@ -255,6 +284,8 @@ def _write(connection: Connection, conversation_id: str, written: Written) -> No
                 due_at=written.set_timer.due_at,
             )
         )
+    if written.remember is not None:
+        _remember(connection, conversation_id, written.remember)
     if written.handoff is not None:
         connection.execute(
             delete(task_handoffs).where(task_handoffs.c.conversation_id == conversation_id)
@@ -269,6 +300,26 @@ def _write(connection: Connection, conversation_id: str, written: Written) -> No
                 updated_at=datetime.now(UTC),
             )
         )
+
+
+def _remember(connection: Connection, conversation_id: str, found: Remembered) -> None:
+    mine = task_memories.c.conversation_id == conversation_id
+    connection.execute(delete(task_memories).where(mine))
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "conversation_id": conversation_id,
+            "slot": slot,
+            "owner": found.owner,
+            "bot": found.bot,
+            "person": found.person,
+            "value": value,
+            "updated_at": now,
+        }
+        for slot, value in found.values.items()
+    ]
+    if rows:
+        connection.execute(insert(task_memories), rows)
 
 
 def _head(connection: Connection, conversation_id: str) -> TaskConversation:

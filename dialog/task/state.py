@@ -228,7 +228,6 @@ class Counters:
     exact_repeats: int = 0
     frames: int = 0
     calls: int = 0
-    undone: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +239,8 @@ class DialogState:
     timezone: str = "UTC"
     now: str = ""
     user: Mapping[str, JSON] = field(default_factory=dict)
-    memory: Mapping[str, Cell] = field(default_factory=dict)  # slots kept for the conversation
+    person: str = ""  # the user's name with the channel, "" for a stranger
+    memory: Mapping[str, Cell] = field(default_factory=dict)  # slots kept beyond their task
     frames: tuple[TaskFrame, ...] = ()  # the stack, its top last
     closed: tuple[TaskFrame, ...] = ()  # ended, the last one last
     queue: tuple[Queued, ...] = ()
@@ -256,6 +256,7 @@ class DialogState:
     last_button: str = ""
     placeholders: Mapping[str, str] = field(default_factory=dict)  # of the message → their slots
     message_id: str = ""
+    was_busy: bool = False  # it was sent while a call for an earlier one was running
     is_parsed: bool = True  # whether the last message was read
     is_answered: bool = True  # whether it was answered
     is_greeted: bool = False

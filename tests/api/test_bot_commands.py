@@ -51,6 +51,16 @@ def test_a_talk_is_written_down_replayed_and_explained(folder: str, tmp_path: Pa
     assert "bot.yaml:" in explained.output
 
 
+def test_a_talk_says_that_a_call_takes_long(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.cli.bot_chat.HOLD_S", 0.02)
+    tools = Path(folder) / "tools.py"
+    slow = "import time as clock\n" + tools.read_text().replace(
+        "    return", "    clock.sleep(0.3)\n    return"
+    )
+    tools.write_text(slow)
+    assert "One moment, please." in said(folder).output
+
+
 def test_a_simulation_says_what_came_of_it(folder: str) -> None:
     result = run(
         "simulate", folder, "--dialogues", "2", "--trials", "1", "--level", "act", "--json"

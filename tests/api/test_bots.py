@@ -74,7 +74,7 @@ def application(tmp_path: Path, folder: Path, clock: Clock) -> Iterator[Applicat
 
 def with_bots(doubles: Application, folder: Path, clock: Clock) -> Application:
     log = MemoryTaskLog()
-    maker = agent_maker(log, parts=AgentParts(clock=clock))
+    maker = agent_maker(log, parts=AgentParts(clock=clock, memory=log))
     bots = BotService([folder, doubles.settings.state / "bots"], log, maker, clock=clock)
     bots.load_all()
     return replace(doubles, bots=bots)
@@ -131,6 +131,36 @@ def test_a_button_says_what_it_stands_for(client: TestClient) -> None:
     response = client.post(f"/v1/conversations/{conversation}/messages", json={"button": "no such"})
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "unknown_button"
+
+
+def test_a_stream_says_in_the_bots_words_that_a_call_takes_long(
+    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.routes.bots.HOLD_S", 0.05)
+    bot = folder / "corner" / "bot.yaml"
+    bot.write_text(BOT + "say: {one_moment: I am ringing the kitchen.}\n")
+    slow = TOOLS.replace("    _made.append(name)\n", "    sleep(0.5)\n    _made.append(name)\n")
+    (folder / "corner" / "tools.py").write_text("from time import sleep\n" + slow)
+    assert client.post("/v1/bots", json={"name": "corner"}).status_code == 201
+    conversation = asked_to_confirm(client)
+    path = f"/v1/conversations/{conversation}/messages"
+    response = client.post(path, json={"content": "yes", "stream": True})
+    events = [event for event in read_events(response.text) if isinstance(event, dict)]
+    assert events[0].get("type") == "bot.hold"
+    assert events[0]["text"] == "I am ringing the kitchen."
+    assert "Your code" in events[-1]["text"]
+
+
+def test_a_person_is_remembered_in_the_next_conversation(client: TestClient, folder: Path) -> None:
+    kept = BOT.replace("name: person", "name: {type: person, keep: user}")
+    (folder / "corner" / "bot.yaml").write_text(kept)
+    assert client.post("/v1/bots", json={"name": "corner"}).status_code == 201
+    first = opened(client, person="u1")
+    for words in ANSWERS:
+        say(client, first, words)
+    turn = say(client, opened(client, person="u1"), ANSWERS[0])
+    assert turn["slots"] == {"name": "Ana Lind"}
+    assert say(client, opened(client, person="u2"), ANSWERS[0])["slots"] == {}
 
 
 def test_a_stream_ends_with_the_turn(client: TestClient) -> None:

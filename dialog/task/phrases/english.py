@@ -140,6 +140,7 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         "Do you want me to call somebody in?",
     ),
     "operator": ("I am back.", "It is me again.", "Here I am again."),
+    "one_moment": ("One moment, please.",),
     "hold": ("Take your time.", "No hurry.", "I am waiting, take all the time you need."),
     "idle": ("I am still here. Just write when you are ready.", "We can go on whenever you like."),
     "chitchat": (

@@ -75,6 +75,7 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "waiting": ("Un collègue arrive bientôt.", "Vos messages sont gardés, {count} pour l'instant."),
     "offer_handoff": ("Dois-je appeler un collègue ?", "Voulez-vous parler à quelqu'un ?"),
     "operator": ("Me revoici.",),
+    "one_moment": ("Un instant, s'il vous plaît.",),
     "hold": ("Prenez votre temps.", "Rien ne presse."),
     "idle": ("Je suis toujours là. Écrivez quand vous voulez.",),
     "chitchat": ("C'est gentil.", "Ravi de parler avec vous.", "En effet."),

@@ -80,6 +80,7 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "waiting": ("Gleich ist jemand für Sie da.", "Ihre Nachrichten liegen bereit, bisher {count}."),
     "offer_handoff": ("Soll ich jemanden dazuholen?", "Möchten Sie mit einem Menschen sprechen?"),
     "operator": ("Da bin ich wieder.",),
+    "one_moment": ("Einen Moment, bitte.",),
     "hold": ("Lassen Sie sich Zeit.", "Ich warte gern."),
     "idle": ("Ich bin noch da. Schreiben Sie einfach, wenn Sie so weit sind.",),
     "chitchat": ("Nett, dass Sie das sagen.", "Schön, mit Ihnen zu reden.", "In der Tat."),
