@@ -28,6 +28,7 @@ from index.errors import (
     CollectionExistsError,
     DatabaseBusyError,
     EmbedderMismatchError,
+    FilterError,
     UnknownCollectionError,
     UnknownDocumentError,
 )
@@ -124,6 +125,7 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     ConstraintError: Row(status=400, code="invalid_grammar"),
     GrammarTooLargeError: Row(status=400, code="grammar_too_large"),
     InvalidGrammarError: Row(status=400, code="invalid_grammar"),
+    FilterError: Row(status=400, code="invalid_filter", param="filter"),
     UnsupportedSchemaError: Row(status=400, code="unsupported_schema"),
     RefusedPairError: Row(status=400, code="refused_pair"),
     UnknownScorerError: Row(status=400, code="unknown_scorer", param="causerie.steer"),

@@ -5,7 +5,7 @@ The chat's request is in `api/chat_request.py`, its answer in `api/chat_answer.p
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -241,6 +241,7 @@ class SearchRequest(RequestModel):
 
     query: Annotated[str, Field(min_length=1)]
     k: Annotated[int, Field(ge=1, le=MAX_K)] = 5
+    filter: dict[str, Any] | None = None
 
 
 class HitModel(BaseModel):
@@ -279,6 +280,8 @@ class HitList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[HitModel]
+    complete: bool
+    scanned: int
 
 
 class ConversationRequest(RequestModel):

@@ -8,6 +8,7 @@ Letters: `n` vectors, `d` their width.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,55 +18,53 @@ from sqlalchemy import Connection, Engine, select
 
 from index.collection_files import CollectionFiles
 from index.database import reading, writing
+from index.declared_fields import check_declared, insert_values
 from index.derived_lexical import OwnWords, UnwrittenTable, WordSource, WordView
+from index.document_reader import DocumentReader
 from index.document_rows import DocumentRows, Serving, serving
-from index.errors import EmbedderMismatchError, UnknownCollectionError, UnknownDocumentError
+from index.errors import EmbedderMismatchError
+from index.filter_lane import FilterLane
+from index.filter_sql import document_ids
+from index.filters import Filter, has_match
 from index.lexical_lane import LexicalLane, Postings
 from index.live_index import CollectionKey, Explanation, LiveIndex
 from index.new_rows import check_components, check_document, document_id_of
-from index.protocol import DocumentRecord, Hit, Item, NewDocument
+from index.planner import Route, route_of
+from index.protocol import DocumentRecord, Hit, Item, NewDocument, Result
 from index.row_digests import check_row
-from index.tables import chunks, collections, document_versions, documents, vectors
+from index.tables import chunks, document_versions, documents, vectors
 from index.text_cache import TextCache
 
 _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
 _OF_DOCUMENT = [
     column for column in documents.c if column.name not in {"id", "collection_id", "text"}
 ]
-_RECORD = [column for column in documents.c if column.name not in {"collection_id", "text"}]
 
 
-class StoredCollection:
+class StoredCollection(DocumentReader):
     """A named collection in a database; satisfies `Collection` and `LexicalIndex`.
 
     Safe for threads. Made by `CollectionStore.open`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # made in one place
         self,
         database: Engine,
         key: CollectionKey,
         files: CollectionFiles,
         live: LiveIndex,
         lane: LexicalLane,
+        filters: FilterLane,
         texts: TextCache,
         *,
         words: WordSource,
     ) -> None:
-        self._database = database
-        self._key = key
+        super().__init__(database, key, texts, filters, words)
         self._files = files
         self._live = live
-        self._texts = texts
         self._lane = lane
-        self._words = words
         written = lane.table if isinstance(words, OwnWords) else UnwrittenTable()
         self._rows = DocumentRows(key.id, key.name, written)
-
-    @property
-    def name(self) -> str:
-        """The collection's name."""
-        return self._key.name
 
     def upsert(  # noqa: PLR0913  # as the port has it
         self,
@@ -116,11 +115,13 @@ class StoredCollection:
             uris = [record.uri for record in records]
             twice = next(uri for uri in uris if uris.count(uri) > 1)
             raise ValueError(f"document {twice!r} is given twice; give each uri once")
+        check_declared(records, self._filters.fields, self.name)
         if records:
             with self._writing() as (connection, seq):
                 self._serving(connection, fingerprint)  # may have been changed since
                 self._rows.delete(connection, [record.id for record in records], seq)
                 self._rows.insert(connection, checked, records, seq)
+                insert_values(connection, self._key.id, records, self._filters.fields)
             self._files.wrote(sum(record.num_chunks for record in records))
         return records
 
@@ -130,10 +131,33 @@ class StoredCollection:
             if not self._rows.delete(connection, [document_id], seq):
                 raise self._unknown(document_id)
 
-    def search(self, query: Float[np.ndarray, " d"], k: int) -> list[Hit]:
-        """Return the min(k, chunks) nearest chunks, best first; equals in the order of storing.
+    def delete_where(self, where: Filter) -> int:
+        """Remove the documents that a filter finds, in one transaction; return how many.
 
         Raises:
+            FilterError: the filter cannot be compiled for this collection.
+        """
+        if has_match(where) and not isinstance(self._words, OwnWords):
+            # The words follow what is committed: what a filter finds now is deleted next.
+            with ExitStack() as stack:
+                view = self._view(stack, where)
+                scope = self._filters.scope(view.rows, view.words)
+                ids = view.rows.scalars(document_ids(where, scope)).all()
+            with self._writing() as (connection, seq):
+                return self._rows.delete(connection, ids, seq)
+        with self._writing() as (connection, seq):
+            found = document_ids(where, self._filters.scope(connection))
+            return self._rows.delete(connection, connection.scalars(found).all(), seq)
+
+    def search(
+        self, query: Float[np.ndarray, " d"], k: int, *, where: Filter | None = None
+    ) -> Result:
+        """Return the min(k, chunks) nearest chunks, best first; equals in the order of storing.
+
+        With a filter, min(k, chunks that it finds) of those.
+
+        Raises:
+            FilterError: the filter cannot be compiled for this collection.
             ValueError: `k` is below 1, or the query has another width or is not finite.
             DamagedDocumentError: what is stored of a hit is not what was written.
             UnknownCollectionError: the collection was deleted meanwhile.
@@ -141,16 +165,25 @@ class StoredCollection:
         check_components(query, "the query vector")
         with ExitStack() as stack:
             with self._live.lock:
-                connection = stack.enter_context(reading(self._database))
-                keys, scores = self._live.nearest(connection, query, k)
-            return self._hits(connection, zip(keys.tolist(), scores.tolist(), strict=True))
+                view = self._view(stack, where)
+                connection = view.rows
+                seq = self._seq(connection)
+                allowed = self._filters.allowed(connection, where, seq, words=view.words)
+                keys, scores = self._live.nearest(connection, query, k, allowed=allowed)
+                num_rows = len(self._live)
+                is_whole = self._live.explain().is_complete
+            num = num_rows if allowed is None else len(allowed)
+            hits = self._hits(connection, zip(keys.tolist(), scores.tolist(), strict=True))
+            route = route_of(None if allowed is None else num, num_rows)
+            found = _result(hits, k, num, seq, lane="dense", route=route)
+            return found if is_whole else replace(found, complete=False)
 
     def explain(self) -> Explanation:
         """Return how the last search by vectors went."""
         with self._live.lock:
             return self._live.explain()
 
-    def search_terms(self, query: str, k: int) -> list[Hit]:
+    def search_terms(self, query: str, k: int, *, where: Filter | None = None) -> Result:
         """Return up to k chunks that share a term with the query, by BM25, best first.
 
         All that hold its `"exact phrases"` and `begin*`nings of words, where it has some; see
@@ -164,11 +197,12 @@ class StoredCollection:
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
         with ExitStack() as stack:
-            view, postings = self._postings(stack)
-            found = self._lane.nearest(view.words, postings, query, k)
-            return self._hits(
-                view.rows, zip(found.ids.tolist(), found.scores.tolist(), strict=True)
-            )
+            view, postings, seq = self._postings(stack)
+            allowed = self._filters.allowed(view.rows, where, seq, words=view.words)
+            found = self._lane.nearest(view.words, postings, query, k, allowed=allowed)
+            scored = zip(found.ids.tolist(), found.scores.tolist(), strict=True)
+            hits = self._hits(view.rows, scored)
+            return _result(hits, k, found.num_matches, seq, lane="terms", route=Route.ALL)
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Return how rare each term is among the n chunks: ln(1 + (n - df + 0.5) / (df + 0.5)).
@@ -177,65 +211,15 @@ class StoredCollection:
             UnknownCollectionError: the collection was deleted meanwhile.
         """
         with ExitStack() as stack:
-            _, postings = self._postings(stack)
+            _, postings, _ = self._postings(stack)
             return postings.weights(terms)
 
-    def get(self, document_id: str) -> tuple[DocumentRecord, str]:
-        """Return a document and its text.
-
-        Raises:
-            UnknownDocumentError: the collection has no such document.
-            DamagedDocumentError: the text is not what was written.
-        """
-        with reading(self._database) as connection:
-            row = connection.execute(self._records().where(documents.c.id == document_id)).first()
-            if row is None:
-                raise self._unknown(document_id)
-            texts = self._texts.read(connection, {(row.id, row.text_sha256)})
-        return _to_record(row), texts[document_id].data.decode()
-
-    def documents(self, limit: int = 100, after: str | None = None) -> list[DocumentRecord]:
-        """Return up to `limit` documents in the order of their uris, from behind document `after`.
-
-        Raises:
-            UnknownDocumentError: the collection has no document `after`.
-        """
-        if limit < 1:
-            raise ValueError(f"limit must be >= 1, got {limit}")
-        query = self._records().order_by(documents.c.uri).limit(limit)
-        with reading(self._database) as connection:
-            if after is not None:
-                last = connection.execute(self._records().where(documents.c.id == after)).first()
-                if last is None:
-                    raise self._unknown(after)
-                query = query.where(documents.c.uri > last.uri)
-            return [_to_record(row) for row in connection.execute(query)]
-
-    def find(self, uri: str) -> DocumentRecord | None:
-        """Return the document of this uri, if there is one."""
-        with reading(self._database) as connection:
-            row = connection.execute(self._records().where(documents.c.uri == uri)).first()
-        return None if row is None else _to_record(row)
-
-    def sources(self) -> dict[str, str]:
-        """Return the hash of the source of every document, by uri."""
-        with reading(self._database) as connection:
-            rows = connection.execute(
-                select(documents.c.uri, documents.c.source_sha256).where(
-                    documents.c.collection_id == self._key.id
-                )
-            )
-            return {row.uri: row.source_sha256 for row in rows}
-
-    def _records(self) -> Any:
-        return select(*_RECORD).where(documents.c.collection_id == self._key.id)
-
-    def _postings(self, stack: ExitStack) -> tuple[WordView, Postings]:
-        """Open a view of rows and words, and return it with the postings that it sees."""
+    def _postings(self, stack: ExitStack) -> tuple[WordView, Postings, int]:
+        """Open a view of rows and words; return it with its postings and its number."""
         with self._lane.lock:
             view = self._words.open(stack, self._database)
-            self._check_exists(view.rows)
-            return view, self._lane.postings(view.words, making=view.making)
+            seq = self._seq(view.rows)
+            return view, self._lane.postings(view.words, making=view.making), seq
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Connection, int]]:
@@ -248,9 +232,8 @@ class StoredCollection:
             yield connection, commit.seq
         acknowledged.note(commit)
 
-    def _check_exists(self, connection: Connection) -> None:
-        if not connection.scalar(select(collections.c.id).where(collections.c.id == self._key.id)):
-            raise UnknownCollectionError(f"collection {self.name!r} was deleted")
+    def _seq(self, connection: Connection) -> int:
+        return serving(connection, self._key.id, self.name).seq
 
     def _hits(self, connection: Connection, scored: Iterable[tuple[int, float]]) -> list[Hit]:
         """Return the hits of (chunk id, score) pairs in their order."""
@@ -305,9 +288,12 @@ class StoredCollection:
             )
         return now
 
-    def _unknown(self, document_id: str) -> UnknownDocumentError:
-        return UnknownDocumentError(f"collection {self.name!r} has no document {document_id!r}")
 
-
-def _to_record(row: Any) -> DocumentRecord:
-    return DocumentRecord(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+def _result(hits: Sequence[Hit], k: int, num_matches: int, seq: int, **explain: str) -> Result:
+    return Result(
+        hits=tuple(hits),
+        complete=len(hits) == min(k, num_matches),
+        scanned=num_matches,
+        seq=seq,
+        explain=explain,
+    )

@@ -10,6 +10,7 @@ IndexStoreError
 ├── DatabaseUnreachableError  the database server does not answer or lets nobody in
 ├── DriverMissingError        what speaks to this kind of database is not installed
 ├── IndexFileError            a saved index is damaged, foreign, or of other vectors
+├── FilterError               a condition cannot be understood, or compares what cannot be compared
 ├── TuningError               no index method holds the wanted recall within the limits
 ├── FullTextMissingError      Python's SQLite was built without FTS5
 └── SchemaVersionError        the database was written by a newer version of the program
@@ -62,6 +63,10 @@ class SchemaVersionError(IndexStoreError):
 
 class IndexFileError(IndexStoreError):
     """A saved index cannot be used; it is derived and can be built again."""
+
+
+class FilterError(IndexStoreError):
+    """A filter that cannot be understood, or that compares a field with another kind of value."""
 
 
 class TuningError(IndexStoreError):

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     Table,
     Text,
     delete,
@@ -35,10 +37,12 @@ from sqlalchemy import (
     update,
 )
 
-from index.errors import IndexFileError
-from index.lexical_query import WordQuery
+from index.analyser import analyse
+from index.errors import FilterError, IndexFileError
+from index.lexical_query import WordQuery, parse_words
 from index.new_rows import ChunkTerms
 from index.posting_block import PostingBlock, RowTerms
+from index.stop_words import Language
 
 _log = logging.getLogger(__name__)
 
@@ -57,13 +61,17 @@ _TOKENIZER = "tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N* P*
 class LexicalState:
     """How far the rows have come: `seq` counts writes, `seq_deleted` is the last that took rows.
 
-    The blocks hold rows up to the id `covered`; `tail` rows were added behind it.
+    `seq_unordered` is the last that added rows before others: what a reader holds is then of no
+    use. The blocks hold rows up to the id `covered`; `tail` rows were added behind it, `newest` is
+    the greatest id ever added.
     """
 
     seq: int
     seq_deleted: int
+    seq_unordered: int
     covered: int
     tail: int
+    newest: int
 
 
 class LexicalTable:
@@ -85,7 +93,11 @@ class LexicalTable:
         )
         self._state.create(connection)
         self._blocks.create(connection)
-        connection.execute(insert(self._state).values(seq=0, seq_deleted=0, covered=0, tail=0))
+        connection.execute(
+            insert(self._state).values(
+                seq=0, seq_deleted=0, seq_unordered=0, covered=0, tail=0, newest=0
+            )
+        )
 
     def drop(self, connection: Connection) -> None:
         """Remove the tables."""
@@ -96,8 +108,11 @@ class LexicalTable:
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
 
     def add(self, connection: Connection, rows: Iterable[tuple[int, ChunkTerms]]) -> None:
-        """Insert the words of chunks under their ids, which are greater than all before."""
-        values = [
+        """Insert the words of chunks under their ids.
+
+        Quickest where they are greater than all before: else blocks are made anew.
+        """
+        values: list[dict[str, Any]] = [
             {
                 "id": chunk_id,
                 "lex": terms.lex,
@@ -114,11 +129,21 @@ class LexicalTable:
                 [{"rowid": v["id"], **{name: v[name] for name in names}} for v in values],
             )
         state = self.state(connection)
+        first = min(v["id"] for v in values)
+        is_ordered = first > state.newest
+        covered = state.covered if is_ordered else self._uncovered(connection, first)
+        tail = state.tail + len(values) if is_ordered else BLOCK_ROWS
         connection.execute(
-            update(self._state).values(seq=state.seq + 1, tail=state.tail + len(values))
+            update(self._state).values(
+                seq=state.seq + 1,
+                seq_unordered=state.seq_unordered if is_ordered else state.seq + 1,
+                covered=covered,
+                tail=tail,
+                newest=max(state.newest, *(v["id"] for v in values)),
+            )
         )
-        if state.tail + len(values) >= BLOCK_ROWS:
-            self._seal(connection, state.covered)
+        if tail >= BLOCK_ROWS:
+            self._seal(connection, covered)
 
     def remove(self, connection: Connection, chunk_ids: Sequence[int]) -> None:
         """Delete the rows of chunks."""
@@ -173,6 +198,29 @@ class LexicalTable:
         )
         return np.array([chunk_id for (chunk_id,) in found], np.int64)
 
+    def holding(self, text: str, language: Language) -> Select[Any]:
+        """Return the query of the ids of the rows that hold all words of a text.
+
+        Raises:
+            FilterError: the text has no word that is indexed.
+        """
+        query = parse_words(text)
+        terms = sorted(set(analyse(query.text, language)))
+        rows = [
+            select(table.c.rowid).where(literal_column(table.name).op("MATCH")(match))
+            for table, match in (
+                (self._rows, " AND ".join(f'"{term}"' for term in terms)),
+                (self._surfaces, query.match()),
+            )
+            if match
+        ]
+        if not rows:
+            raise FilterError(f"'match' of {text[:60]!r} has no word that is indexed")
+        first, *others = rows
+        for other in others:
+            first = first.where(self._rows.c.rowid.in_(other))
+        return first
+
     def expansions(self, connection: Connection, prefix: str) -> list[str]:
         """Return written words that begin with `prefix`, the most frequent first."""
         words = self._words.c
@@ -191,6 +239,11 @@ class LexicalTable:
             query = query.where(self._rows.c.rowid <= last)
         for chunk_id, lex, heading in connection.execute(query):
             yield RowTerms(id=chunk_id, lex=lex, heading=heading)
+
+    def _uncovered(self, connection: Connection, first: int) -> int:
+        """Drop the blocks that hold rows from the id `first` on; return what is covered then."""
+        connection.execute(delete(self._blocks).where(self._blocks.c.last >= first))
+        return int(connection.scalar(select(func.max(self._blocks.c.last))) or 0)
 
     def _seal(self, connection: Connection, covered: int) -> None:
         """Make a block of the rows behind `covered`, and one of many of the same size."""
@@ -251,8 +304,10 @@ def _tables(collection_id: int) -> tuple[Table, Table, Table, Table, Table, Tabl
             metadata,
             Column("seq", Integer, nullable=False),
             Column("seq_deleted", Integer, nullable=False),
+            Column("seq_unordered", Integer, nullable=False),
             Column("covered", Integer, nullable=False),
             Column("tail", Integer, nullable=False),
+            Column("newest", Integer, nullable=False),
         ),
         Table(
             f"{lexical}_blocks",

@@ -125,6 +125,8 @@ class LexicalLane:
             self._making = making
         state = self.table.state(connection)
         if state.seq != self._seq:
+            if state.seq < self._seq or state.seq_unordered > self._seq:
+                self._postings = Postings([])  # made anew, or rows came between those we hold
             held = self._caught_up(connection, is_smaller=state.seq_deleted > self._seq)
             self._postings = Postings(held)
             self._seq = state.seq

@@ -23,6 +23,7 @@ from index.errors import IndexFileError
 from index.index_folder import IndexFolder
 from index.manifest import Manifest, SegmentEntry
 from index.memtable import Memtable
+from index.planner import search_allowed
 from index.protocol import Metric
 from index.segments import Segment, open_segment
 from index.stop_words import Language
@@ -128,17 +129,24 @@ class LiveIndex:
                 allow = allow & np.isin(segment.ids, allowed)
             if not allow.any():
                 continue
-            rows, scores = segment.backend.search(
-                query[None],
-                k,
+            rows, scores = search_allowed(
+                segment.backend,
+                segment.rows,
+                self.key.metric,
+                query=query,
+                k=k,
                 effort=segment.entry.choice.effort,
-                allow=None if allow.all() else allow,
+                allow=allow,
             )
-            found.append((segment.ids[rows[0]], scores[0]))
+            found.append((segment.ids[rows], scores))
         ids = np.concatenate([part for part, _ in found])
         scores = np.concatenate([part for _, part in found])
         order = np.lexsort((ids, -scores))[:k]
         return ids[order], scores[order]
+
+    def __len__(self) -> int:
+        """Return how many chunks the last search could have found."""
+        return len(self._memtable) + sum(segment.num_alive for segment in self._segments)
 
     def explain(self) -> Explanation:
         """Return how the index stood after the last search."""

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from index.distance import similarities, unit_rows
 from index.faiss_runtime import faiss, set_threads
+from index.planner import Route, route_of
 from index.protocol import Metric
 
 # How far single precision may be off, as a share of the largest similarity that could occur.
@@ -79,10 +80,14 @@ class Memtable:
             raise ValueError(f"k must be >= 1, got {k}")
         self._check_width(len(query))
         allow = None if allowed is None else np.isin(self._keys, allowed)
-        k = min(k, len(self) if allow is None else int(np.count_nonzero(allow)))
+        num_allowed = len(self) if allow is None else int(np.count_nonzero(allow))
+        k = min(k, num_allowed)
         if not k:
             return np.empty(0, np.int64), np.empty(0)
-        rows = self._candidates(query, k, allow)
+        if allow is not None and route_of(num_allowed, len(self)) is Route.EXACT:
+            rows = np.flatnonzero(allow)
+        else:
+            rows = self._candidates(query, k, allow)
         keys = self._keys[rows]
         scores = similarities(query, self._rows.reconstruct_batch(rows), self.metric)
         order = np.lexsort((keys, -scores))[:k]

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, overload, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64
+
+from index.filters import Filter
 
 
 class Metric(StrEnum):
@@ -186,6 +188,32 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Result(Sequence[Hit]):
+    """The hits of one search, best first, and how they came about; a sequence of its hits.
+
+    `complete` says that there are min(k, matches) hits; a search that was cut short says it is not.
+    `scanned` counts the chunks that could have been found. All is of the state `seq` of the
+    collection. `explain` names what was done, and is for reading.
+    """
+
+    hits: tuple[Hit, ...]
+    complete: bool
+    scanned: int
+    seq: int
+    explain: Mapping[str, str | int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionInfo:
     """What a collection is and how much it holds."""
 
@@ -228,8 +256,13 @@ class Collection(Protocol):
         """Remove a document, its chunks and vectors; raises `UnknownDocumentError`."""
         ...
 
-    def search(self, query: Float[np.ndarray, " d"], k: int) -> list[Hit]:
-        """Return the min(k, chunks) nearest chunks, best first; equals in the order of storing."""
+    def search(
+        self, query: Float[np.ndarray, " d"], k: int, *, where: Filter | None = None
+    ) -> Result:
+        """Return the min(k, chunks) nearest chunks, best first; equals in the order of storing.
+
+        With a filter, only chunks that it finds, and min(k, chunks that it finds) of them.
+        """
         ...
 
     def get(self, document_id: str) -> tuple[DocumentRecord, str]:
@@ -241,7 +274,7 @@ class Collection(Protocol):
 class LexicalIndex(Protocol):
     """The words of a collection's chunks. A term is what `index.analyser.analyse` makes of one."""
 
-    def search_terms(self, query: str, k: int) -> list[Hit]:
+    def search_terms(self, query: str, k: int, *, where: Filter | None = None) -> Result:
         """Return up to k chunks that share a term with the query, by BM25, best first.
 
         Scores are positive and comparable within one answer only; equals come in the order of

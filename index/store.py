@@ -3,7 +3,7 @@
 import builtins
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,12 @@ from index.analyser import language_of
 from index.collection import StoredCollection
 from index.collection_files import CollectionFiles
 from index.database import is_on_server, reading, writing
+from index.declared_fields import declare, declared
 from index.derived_lexical import DerivedWords, OwnWords, WordSource
 from index.durable_files import remove_tree
 from index.errors import CollectionExistsError, UnknownCollectionError
+from index.filter_lane import FilterLane
+from index.filters import Kind
 from index.lexical import LexicalTable
 from index.lexical_file import LexicalFile
 from index.lexical_lane import LexicalLane
@@ -70,6 +73,7 @@ class CollectionStore:
         self._texts = TextCache()
         self._live: dict[int, LiveIndex] = {}
         self._lanes: dict[int, LexicalLane] = {}
+        self._filters: dict[int, FilterLane] = {}
         self._lock = threading.Lock()
         self._folder = folder or Path(str(database.url.database)).parent / "index"
         self._upkeep = Upkeep(self._write_files)
@@ -89,8 +93,12 @@ class CollectionStore:
         dim: int,
         metric: Metric = Metric.COSINE,
         language: Language = Language.ENGLISH,
+        fields: Mapping[str, Kind] | None = None,
     ) -> CollectionInfo:
         """Make an empty collection for the vectors of one embedder and texts of one language.
+
+        `fields` of the documents' metadata are declared with their kinds: filters find them
+        quickly, and a document with a value of another kind is refused.
 
         Raises:
             CollectionExistsError: the name is taken.
@@ -130,6 +138,7 @@ class CollectionStore:
             )
             if self._lexical_file is None:
                 LexicalTable(int(collection_id or 0)).create(connection)
+            declare(connection, int(collection_id or 0), fields or {})
             # What lies there is of another database that stood in this place.
             remove_tree(self._folder / str(collection_id))
             return _info(connection, name)
@@ -152,6 +161,7 @@ class CollectionStore:
         with self._lock:
             self._live.pop(collection_id, None)
             self._lanes.pop(collection_id, None)
+            self._filters.pop(collection_id, None)
         remove_tree(self._folder / str(collection_id))
 
     def open(self, name: str) -> StoredCollection:
@@ -167,6 +177,7 @@ class CollectionStore:
                 raise _unknown(connection, name)
             # Another process may have deleted collections whose indexes we still hold.
             living = set(connection.scalars(select(collections.c.id)))
+            kinds = declared(connection, row.id)
         language = language_of(row.analyser)
         if self._lexical_file is None and row.analyser != analyser_fingerprint(language):
             self._renew_terms(row.id, language)
@@ -184,6 +195,8 @@ class CollectionStore:
                 del self._live[dead]
             for dead in self._lanes.keys() - living:
                 del self._lanes[dead]
+            for dead in self._filters.keys() - living:
+                del self._filters[dead]
             files = CollectionFiles(
                 self._folder / str(key.id), on_due=partial(self._upkeep.notify, key.id)
             )
@@ -192,10 +205,15 @@ class CollectionStore:
                 LiveIndex(key, files.folder, threads=self._threads, on_due=files.on_due),
             )
             lane = self._lanes.setdefault(key.id, LexicalLane(key.id, language))
+            filters = self._filters.setdefault(
+                key.id, FilterLane(key.id, kinds, lane.table, language)
+            )
         words: WordSource = OwnWords()
         if self._lexical_file is not None:
             words = DerivedWords(key.id, key.name, language, self._lexical_file)
-        return StoredCollection(self._database, key, files, live, lane, self._texts, words=words)
+        return StoredCollection(
+            self._database, key, files, live, lane, filters, self._texts, words=words
+        )
 
     def _write_files(self, collection_id: int, should_stop: Callable[[], bool]) -> None:
         with self._lock:

@@ -14,6 +14,7 @@ index is two virtual tables a collection, made and dropped with it; see `index.l
 from sqlalchemy import (
     JSON,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -214,6 +215,34 @@ snapshots = Table(
     Column("name", Text, primary_key=True),
     Column("seq", Integer, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
+)
+
+# Fields of the metadata that a collection declares, of kind text, number or boolean, and their
+# values by document: what filters look up instead of reading every document's JSON.
+fields = Table(
+    "fields",
+    metadata,
+    Column(
+        "collection_id",
+        Integer,
+        ForeignKey("collections.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+)
+
+field_values = Table(
+    "field_values",
+    metadata,
+    Column("document_id", Text, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("collection_id", Integer, nullable=False),
+    Column("text", Text),
+    Column("number", Float),  # of booleans 0 or 1
+    Index("ix_field_values_text", "collection_id", "name", "text", "document_id"),
+    Index("ix_field_values_number", "collection_id", "name", "number", "document_id"),
 )
 
 # What the tuner measured and chose for a collection, newest last; see `index.tuning`.

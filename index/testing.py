@@ -14,6 +14,8 @@ from jaxtyping import Float
 from index.analyser import analyse
 from index.distance import similarities
 from index.errors import EmbedderMismatchError, UnknownDocumentError
+from index.filter_evaluation import Judged, evaluate
+from index.filters import DOCUMENT_FIELDS, Filter
 from index.lexical import HEADING_WEIGHT
 from index.lexical_lane import inverse_frequency
 from index.lexical_query import parse_words
@@ -32,6 +34,7 @@ from index.protocol import (
     LexicalIndex,
     Metric,
     NewDocument,
+    Result,
 )
 
 DIM = 7
@@ -104,7 +107,9 @@ class MemoryCollection:
         self._find(document_id)
         del self._stored[document_id]
 
-    def search(self, query: Float[np.ndarray, " d"], k: int) -> list[Hit]:
+    def search(
+        self, query: Float[np.ndarray, " d"], k: int, *, where: Filter | None = None
+    ) -> Result:
         """Return the min(k, chunks) nearest chunks, best first."""
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
@@ -120,9 +125,10 @@ class MemoryCollection:
                 strict=True,
             )
         ]
-        return _best(found, k)
+        allowed = self._allowed(where)
+        return _best([row for row in found if (row[1].id, row[3].start) in allowed], k)
 
-    def search_terms(self, query: str, k: int) -> list[Hit]:
+    def search_terms(self, query: str, k: int, *, where: Filter | None = None) -> Result:
         """Return up to k chunks that share a term with the query, by BM25, best first."""
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
@@ -152,12 +158,20 @@ class MemoryCollection:
                 score += max(idf, 1e-6) * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length))
             if score:
                 found.append((score, record, checked, item))
-        return _best(found, k)
+        allowed = self._allowed(where)
+        return _best([row for row in found if (row[1].id, row[3].start) in allowed], k)
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Return how rare each term is: ln(1 + (n - df + 0.5) / (df + 0.5))."""
         counts, n = self._counts(), len(self._rows())
         return {term: inverse_frequency(n, counts[term]) for term in terms}
+
+    def _allowed(self, where: Filter | None) -> set[tuple[str, int]]:
+        return {
+            (record.id, item.start)
+            for record, _, item, terms in self._rows()
+            if where is None or evaluate(where, judged(record, [terms]))
+        }
 
     def _rows(self) -> list[tuple[DocumentRecord, CheckedDocument, Item, ChunkTerms]]:
         return [
@@ -184,9 +198,15 @@ class MemoryCollection:
         return self._stored[document_id]
 
 
-def _best(found: list[tuple[float, DocumentRecord, CheckedDocument, Item]], k: int) -> list[Hit]:
+def judged(record: DocumentRecord, terms: Sequence[ChunkTerms]) -> Judged:
+    """Return what a filter sees of a document with these chunks."""
+    own = {name: getattr(record, key) for name, key in DOCUMENT_FIELDS.items()}
+    return Judged(fields={**record.metadata, **own}, chunks=tuple(terms))
+
+
+def _best(found: list[tuple[float, DocumentRecord, CheckedDocument, Item]], k: int) -> Result:
     """Return the hits of the k best scores; equals stay in the order of storing."""
-    return [
+    hits = tuple(
         Hit(
             document_id=record.id,
             uri=record.uri,
@@ -201,7 +221,8 @@ def _best(found: list[tuple[float, DocumentRecord, CheckedDocument, Item]], k: i
         for rank, (score, record, checked, item) in enumerate(
             sorted(found, key=lambda row: -row[0])[:k], start=1
         )
-    ]
+    )
+    return Result(hits=hits, complete=True, scanned=len(found), seq=0)
 
 
 def store_text(
@@ -252,7 +273,7 @@ class CollectionContract:
 
     def test_an_empty_collection_finds_nothing(self, collection: Collection) -> None:
         """No hit, and no error."""
-        assert collection.search(np.ones(DIM), 3) == []
+        assert not collection.search(np.ones(DIM), 3)
 
     def test_hits_come_best_first_with_their_text(self, collection: Collection) -> None:
         """Spans are byte offsets, and the text of a hit is the text between them."""
@@ -321,7 +342,7 @@ class CollectionContract:
         """The error names both."""
         with pytest.raises(EmbedderMismatchError, match=r"fingerprint-1.*fingerprint-2"):
             store_text(collection, "a", "a", [axis(0)], fingerprint="fingerprint-2")
-        assert collection.search(np.ones(DIM), 1) == []
+        assert not collection.search(np.ones(DIM), 1)
 
     @pytest.mark.parametrize("span", [(0, 1), (1, 2), (0, 0), (2, 1), (0, 99), (-1, 2)])
     def test_a_span_that_is_no_span_of_the_text_is_refused(
@@ -330,7 +351,7 @@ class CollectionContract:
         """Out of range, empty, or through the middle of a character."""
         with pytest.raises(ValueError, match=rf"{span[0]}\.\.{span[1]}"):
             store_text(collection, "a", "é", [axis(0)], items=[Item(start=span[0], end=span[1])])
-        assert collection.search(np.ones(DIM), 1) == []
+        assert not collection.search(np.ones(DIM), 1)
 
     def test_vectors_that_do_not_fit_are_refused(self, collection: Collection) -> None:
         """Too few, too wide, or not numbers."""
@@ -341,7 +362,7 @@ class CollectionContract:
         for bad in (float("nan"), float("inf"), 1e30):
             with pytest.raises(ValueError, match="not finite"):
                 store_text(collection, "a", "word", [axis(0, bad)])
-        assert collection.search(np.ones(DIM), 1) == []
+        assert not collection.search(np.ones(DIM), 1)
 
     def test_a_bad_question_is_refused(self, collection: Collection) -> None:
         """Of another width, not a number, or for no hit at all."""

@@ -26,11 +26,11 @@ _CANDIDATES_PER_PASSAGE = 12
 class SearchableCollection(Protocol):
     """What retrieval needs of one collection; `index.collection.StoredCollection` has it."""
 
-    def search(self, query: Float[np.ndarray, " d"], k: int) -> list[Hit]:
+    def search(self, query: Float[np.ndarray, " d"], k: int) -> Sequence[Hit]:
         """Return the nearest chunks."""
         ...
 
-    def search_terms(self, query: str, k: int) -> list[Hit]:
+    def search_terms(self, query: str, k: int) -> Sequence[Hit]:
         """Return the best chunks by BM25."""
         ...
 

@@ -15,6 +15,7 @@ from api.schemas import (
     SearchRequest,
 )
 from index.errors import EmbedderMismatchError
+from index.filters import filter_from_json
 from index.protocol import CollectionInfo
 
 router = APIRouter()
@@ -72,6 +73,7 @@ def search_collection(
         raise RequestError(
             400, "query is empty; say what to look for", param="query", code="invalid_value"
         )
+    where = None if body.filter is None else filter_from_json(body.filter)
     embedder = application.embedder
     info = application.store.info(name)
     if info.fingerprint != embedder.fingerprint:
@@ -81,8 +83,12 @@ def search_collection(
         )
     with application.foreground.busy():
         vector = embedder.encode([body.query], "query")[0]
-        hits = application.store.open(name).search(vector, body.k)
-    return HitList(data=[HitModel.from_hit(name, hit) for hit in hits])
+        found = application.store.open(name).search(vector, body.k, where=where)
+    return HitList(
+        data=[HitModel.from_hit(name, hit) for hit in found],
+        complete=found.complete,
+        scanned=found.scanned,
+    )
 
 
 def _shown(application: Application, info: CollectionInfo) -> CollectionModel:

@@ -274,6 +274,25 @@ def test_a_collection_of_another_embedder_is_not_searched(
     assert error_of(response, 409)["code"] == "embedder_mismatch"
 
 
+def test_a_search_is_narrowed_by_a_filter(client: TestClient) -> None:
+    make(client)
+    send(client, ("cat.txt", b"The cat sleeps."), ("dog.txt", b"A dog barks loudly."))
+
+    def found(condition: dict[str, Any]) -> tuple[list[str], bool, int]:
+        body = {"query": "cat sleeps", "filter": condition}
+        answer = client.post("/v1/collections/docs/search", json=body).json()
+        return [hit["uri"] for hit in answer["data"]], answer["complete"], answer["scanned"]
+
+    assert found({"not": {"eq": {"document.uri": "cat.txt"}}}) == (["dog.txt"], True, 1)
+    assert found({"match": "bark*"}) == (["dog.txt"], True, 1)
+    assert found({"exists": "nothing"}) == ([], True, 0)
+    body = {"query": "x", "filter": {"equals": {"a": 1}}}
+    error = error_of(client.post("/v1/collections/docs/search", json=body), 400)
+    assert error["code"] == "invalid_filter"
+    assert error["param"] == "filter"
+    assert "filter has the unknown key 'equals'" in error["message"]
+
+
 def test_an_empty_collection_is_searched_in_vain(client: TestClient) -> None:
     make(client)
     response = client.post("/v1/collections/docs/search", json={"query": "x"})

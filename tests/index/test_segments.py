@@ -1,7 +1,7 @@
 """Sealed files: searches are those of the rows in memory, and damage costs nothing but time."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ def seal(collection: StoredCollection, database: Engine) -> Upkept:
 
 def found(collection: StoredCollection, k: int = 99) -> list[tuple[str, int, float]]:
     """The inner products of small whole numbers are exact, and tie all the time."""
-    hits: list[Hit] = collection.search(np.array([1, -1, 2, 0, 1.0]), k)
+    hits: Sequence[Hit] = collection.search(np.array([1, -1, 2, 0, 1.0]), k)
     return [(hit.uri, hit.start, hit.score) for hit in hits]
 
 
