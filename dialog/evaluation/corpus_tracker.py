@@ -13,6 +13,7 @@ from typing import Protocol
 from dialog.evaluation.corpus import DONTCARE, Corpus, CorpusAct, CorpusDialogue, CorpusTurn
 from dialog.evaluation.hypothesis import Decision, TurnHypothesis
 from dialog.evaluation.ontology import Gazetteer, column, slot_views
+from dialog.evaluation.sources import ValueSources
 from dialog.task.commands import Affirm, Clear, Command, DontCare, Set, SlotEdit, ValueSource
 from dialog.task.understanding import Understanding
 from dialog.tracker.questions import is_question
@@ -76,6 +77,7 @@ class CorpusTracker:
         self._rules = RuleTracker(vectors)
         self._reader: Reader = reader or self._rules
         self.name = self._reader.name
+        self._sources = ValueSources(corpus, [v for views in self._views.values() for v in views])
         self._no_tasks = TaskIntents(())
         self._states: dict[str, State] = {}
         self._active: dict[str, str] = {}
@@ -89,6 +91,7 @@ class CorpusTracker:
         self._active = {}
         self._told = {}
         self._service = ""
+        self._sources.begin()
 
     def turn(self, turn: CorpusTurn) -> TurnHypothesis:
         """Return the state after a turn."""
@@ -109,6 +112,7 @@ class CorpusTracker:
             intents={name: self._intent(name, turn) for name in services},
             requested={name: self._requested(situation, name) for name in services},
             decisions=tuple(decisions),
+            invented=self._sources.invented(turn, self._states),
             tokens_computed=read.tokens_computed,
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from dialog.evaluation.calibration_metrics import auc, expected_calibration_error
 from dialog.evaluation.corpus import Corpus, CorpusDialogue, CorpusTurn
+from dialog.evaluation.fulfilment import Fulfilment, States, reference_states
 from dialog.evaluation.hypothesis import DialogueTracker, TurnHypothesis
 from dialog.evaluation.outcomes import JudgedDecision, judged
 from dialog.evaluation.text_match import FUZZY_VERSION
@@ -88,12 +89,14 @@ class _Run:
         self._tokens: list[tuple[int, int]] = []
         self._invented = 0
         self._slots = 0
+        self._fulfilment = Fulfilment(corpus) if corpus.format == "multiwoz" else None
 
     def dialogue(self, dialogue: CorpusDialogue) -> None:
         """Track and score one dialogue."""
         self._joint.append([])
         self._tracker.begin(dialogue)
         before: dict[str, State] = {}
+        states: list[Mapping[str, State]] = []
         for number, turn in enumerate(dialogue.turns):
             found = self._tracker.turn(turn)
             reference = {frame.service: frame.state for frame in turn.frames}
@@ -109,6 +112,19 @@ class _Run:
                 if decision.service in reference
             ]
             before |= reference
+            states.append(hypothesis)
+        self._fulfil(dialogue, "", states)
+        self._fulfil(dialogue, ".reference", reference_states(dialogue))
+
+    def _fulfil(self, dialogue: CorpusDialogue, whose: str, states: States) -> None:
+        """Judge what came of a dialogue, with the tracker's states or with the corpus's."""
+        found = None if self._fulfilment is None else self._fulfilment.judge(dialogue, states)
+        if found is None:
+            return
+        self._sums.add(f"inform{whose}", float(found.informs))
+        self._sums.add(f"success{whose}", float(found.succeeds))
+        if found.book is not None:
+            self._sums.add(f"book{whose}", found.book)
 
     def _in_frames(self, turn: CorpusTurn, found: TurnHypothesis) -> Mapping[str, State]:
         """Return the states that are compared: SGD's of the turn's frames, else of all domains."""

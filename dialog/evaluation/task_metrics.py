@@ -15,6 +15,8 @@ from dialog.evaluation.text_match import sorted_tokens
 from dialog.evaluation.tracking_metrics import F1
 
 _ANY = frozenset({"", DONTCARE})
+_TIMES = frozenset({"leaveAt", "arriveBy"})
+_FLAGS = frozenset({"internet", "parking"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class DialogueOutcome:
 def inform(goal: Mapping[str, DomainGoal], outcome: DialogueOutcome) -> bool:
     """Tell whether each domain with constraints was offered an entity that meets them all."""
     return all(
-        domain in outcome.offered and _meets(outcome.offered[domain], wanted.constraints)
+        domain in outcome.offered and meets(outcome.offered[domain], wanted.constraints)
         for domain, wanted in goal.items()
         if wanted.constraints
     )
@@ -169,8 +171,26 @@ def _plain(text: str) -> str:
     return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
-def _meets(row: Row, constraints: Mapping[str, str]) -> bool:
+def meets(row: Row, constraints: Mapping[str, str], *, is_exact: bool = False) -> bool:
+    """Tell whether a row of a table is what was asked for; "free" is a yes.
+
+    A journey that has to leave at a time may leave later, one that has to arrive by it earlier;
+    with `is_exact` it may not.
+    """
     return all(
-        value in _ANY or sorted_tokens(row.get(column, "")) == sorted_tokens(value)
+        value in _ANY or _agrees(column, row.get(column, ""), value, is_exact=is_exact)
         for column, value in constraints.items()
     )
+
+
+def _agrees(column: str, held: str, value: str, *, is_exact: bool) -> bool:
+    if column in _TIMES and not is_exact and held:
+        return held >= value if column == "leaveAt" else held <= value
+    if column in _FLAGS and value == "free":
+        return held in ("free", "yes")
+    return sorted_tokens(held) == sorted_tokens(value) or _bare(held) == _bare(value)
+
+
+def _bare(text: str) -> str:
+    """Return the letters and digits alone: "night club" is "nightclub", "the X" is "X"."""
+    return "".join(c for c in text.lower().removeprefix("the ") if c.isalnum())

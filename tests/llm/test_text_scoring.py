@@ -3,10 +3,12 @@
 import math
 import threading
 
+import numpy as np
 import pytest
 
 from llm.block_manager import CacheDomain
 from llm.errors import ContextOverflowError, EngineFailureError
+from llm.text_scoring import log_probs_of
 from tests.llm.tiny_engine import tiny_async_engine, tiny_engine
 
 DOMAIN = CacheDomain(model="tiny")
@@ -121,3 +123,13 @@ def test_threads_may_score_while_others_generate() -> None:
         engine.close()
     with pytest.raises(EngineFailureError, match="closed"):
         engine.score("Hello", [" a"])
+
+
+def test_chosen_log_probs_are_those_of_the_whole_softmax() -> None:
+    """The quick way, a few rows at a time, beside the plain one in float64."""
+    rng = np.random.default_rng(0)
+    logits = (5 * rng.standard_normal((19, 300))).astype(np.float32)
+    tokens = rng.integers(0, 300, 19).tolist()
+    wide = logits.astype(np.float64)
+    plain = wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))
+    assert log_probs_of(logits, tokens) == pytest.approx(plain[np.arange(19), tokens], abs=1e-5)
