@@ -26,6 +26,8 @@ _SENTENCE = re.compile(r"[^.?!]*[.?!]?")
 _OFFERING = frozenset({"OFFER", "CONFIRM", "RECOMMEND", "OFFERBOOK", "INFORM", "SELECT", "BOOK"})
 _ACCEPTED = 0.7
 _UNTOUCHED = 0.99
+_TOLD_TURNS = 2
+"""What the system said in so many of its turns can be agreed to; with more, turns cost more."""
 _MULTIWOZ_SLOTS = {
     "price": "pricerange", "depart": "departure", "dest": "destination", "leave": "leaveAt",
     "arrive": "arriveBy", "people": "book people", "day": "book day", "stay": "book stay",
@@ -81,7 +83,7 @@ class CorpusTracker:
         self._no_tasks = TaskIntents(())
         self._states: dict[str, State] = {}
         self._active: dict[str, str] = {}
-        self._told: dict[tuple[str, str], str] = {}
+        self._told: list[dict[tuple[str, str], str]] = []  # of the last system turns
         self._service = ""
 
     def begin(self, dialogue: CorpusDialogue) -> None:
@@ -89,7 +91,7 @@ class CorpusTracker:
         del dialogue  # nothing of it may be known before its turns
         self._states = {}
         self._active = {}
-        self._told = {}
+        self._told = []
         self._service = ""
         self._sources.begin()
 
@@ -139,7 +141,8 @@ class CorpusTracker:
 
     def _open_views(self, turn: CorpusTurn, services: Sequence[str]) -> tuple[SlotView, ...]:
         asked = _asked(turn, self._format)
-        self._told |= _told(turn, self._format)
+        self._told = [*self._told, _told(turn, self._format)][-_TOLD_TURNS:]
+        told = {place: value for of_turn in self._told for place, value in of_turn.items()}
         views = []
         for service in services:
             state = self._states.get(service, {})
@@ -159,7 +162,7 @@ class CorpusTracker:
                         value=state[view.name][0] if view.name in state else None,
                         is_asked=is_asked,
                         is_current=service == (self._service or service),
-                        told=self._told.get(place) if view.is_free else None,
+                        told=told.get(place) if view.is_free else None,
                         context=replace(view.context, is_asked=is_asked),
                     )
                 )
