@@ -60,6 +60,7 @@ ApiKey = Annotated[SecretStr, AfterValidator(_strong_enough)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 ToolName = Literal["calculator", "clock", "units", "programs", "search"]
 TOOL_NAMES: tuple[ToolName, ...] = ("calculator", "clock", "units", "programs", "search")
+StatisticName = Literal["weighted", "mean", "bayesian"]
 SchemeName = Literal["gumbel", "synthid", "sbw", "kgw", "kgw-hard", "unigram"]
 Lowercase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from api.reply_tokens import pieces_of, tokens_of
-from api.settings import SchemeName
-from api.watermark_schemes import scheme_named
+from api.settings import SchemeName, StatisticName
+from api.watermark_schemes import detector_scheme
 from llm.decoding.grammar_compiler import GrammarCompiler
 from llm.decoding.grammar_spec import GrammarSpec, JsonSchema
 from llm.decoding.vocabulary import Vocabulary
@@ -35,7 +35,8 @@ class Question:
 
     Without a `scheme` it is that of the settings, without a `key` all are tried. `form` is the
     one that a single reply was held to. `is_search` looks for a marked passage in a single
-    longer text. If `is_weighted`, tokens count by how much choice the model had there.
+    longer text. If `is_weighted`, tokens count by how much choice the model had there. `statistic`
+    is how the bits of the scheme synthid are added up; None is the usual one.
     """
 
     replies: tuple[str, ...]
@@ -44,6 +45,7 @@ class Question:
     form: GrammarSpec | None = None
     is_search: bool = False
     is_weighted: bool = False
+    statistic: StatisticName | None = None
 
     def __post_init__(self) -> None:
         if len(self.replies) != 1 and (self.form is not None or self.is_search):
@@ -52,6 +54,11 @@ class Question:
             )
         if self.form is not None and self.is_search:
             raise ValueError("a reply under a grammar is read whole, so leave the search out")
+        if self.statistic is not None and self.scheme != "synthid":
+            raise ValueError(
+                "a statistic is of the bits of synthid; ask for the scheme synthid, or leave the"
+                " statistic out"
+            )
         if self.is_search and self.is_weighted:
             raise ValueError("parts of a text are searched without weights; leave one of both out")
 
@@ -144,7 +151,7 @@ class MarkFinder:
             EngineBusyError: the model has no room to weigh the tokens now.
         """
         name = question.scheme or self._served
-        scheme = scheme_named(name, self._size)
+        scheme = detector_scheme(name, self._size, question.statistic)
         keys = self._ring.keys if question.key is None else (self._ring.named(question.key),)
         replies = [tokens_of(text, self._tokenizer) for text in self._texts(question)]
         _check_work(sum(map(len, replies)), len(keys))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from api.error_table import RequestError, caller_mistakes
 from api.form_request import GrammarRequest, schema_of
 from api.request_model import Content, RequestModel
-from api.settings import SchemeName
+from api.settings import SchemeName, StatisticName
 from api.watermark_finder import ALPHA, Finding, Question, ReplyFinding
 from api.watermark_words import sentence
 from llm.decoding.grammar_spec import MAX_WHITESPACE, GrammarSpec
@@ -32,6 +32,7 @@ class DetectRequest(RequestModel):
     text: str | None = None
     messages: Annotated[list[DetectMessage], Field(max_length=_MOST_MESSAGES)] | None = None
     scheme: SchemeName | None = None
+    statistic: StatisticName | None = None
     key: str | None = None
     grammar: GrammarRequest | None = None
     reply_schema: dict[str, Any] | bool | None = Field(default=None, alias="schema")
@@ -55,7 +56,10 @@ class DetectRequest(RequestModel):
             RequestError: the schema cannot be one, or does not go with the rest.
         """
         form = self._form()
-        with caller_mistakes(self.form_param if form is not None else "search"):
+        param = self.form_param if form is not None else "search"
+        if self.statistic is not None and self.scheme != "synthid":
+            param = "statistic"
+        with caller_mistakes(param):
             return Question(
                 replies=self._replies(),
                 scheme=self.scheme,
@@ -63,6 +67,7 @@ class DetectRequest(RequestModel):
                 form=form,
                 is_search=self.search,
                 is_weighted=self.weighted,
+                statistic=self.statistic,
             )
 
     @property

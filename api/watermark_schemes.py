@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Final, get_args
 
-from api.settings import SchemeName
+from api.settings import SchemeName, StatisticName
+from llm.watermark.bayesian import bayesian_synthid
 from llm.watermark.gumbel import Gumbel
 from llm.watermark.kgw import GreenLists
 from llm.watermark.scheme import Scheme
@@ -31,6 +32,18 @@ def scheme_named(name: SchemeName, vocabulary_size: int) -> Scheme:
             return GreenLists(vocabulary_size=vocabulary_size, delta=math.inf)
         case "unigram":
             return Unigram(vocabulary_size=vocabulary_size)
+
+
+def detector_scheme(
+    name: SchemeName, vocabulary_size: int, statistic: StatisticName | None = None
+) -> Scheme:
+    """Return what a text is scored by; `statistic` is how a tournament's bits are added up.
+
+    Every statistic of SynthID finds the same mark.
+    """
+    if name != "synthid" or statistic is None:
+        return scheme_named(name, vocabulary_size)
+    return bayesian_synthid() if statistic == "bayesian" else SynthID(statistic=statistic)
 
 
 def scheme_of_greedy(name: SchemeName) -> SchemeName | None:

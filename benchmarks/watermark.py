@@ -45,13 +45,13 @@ from benchmarks.watermark_null import human_texts, null_figures, user_turns
 from benchmarks.watermark_power import power_figures
 from benchmarks.watermark_price import distortion_figures, quality_figures
 from benchmarks.watermark_robustness import real_attack_figures, simulated_attack_figures
-from benchmarks.watermark_schemes import bayesian
 from benchmarks.watermark_step import LENGTH, step_figures
 from llm.engine import Engine
 from llm.gguf import GGUFFile
 from llm.model_catalog import DEFAULT_CHAT_MODEL
 from llm.model_store import ModelStore
 from llm.tokenizer import tokenizer_from_gguf
+from llm.watermark.bayesian import bayesian_synthid
 from llm.watermark.keys import KeyRing, WatermarkKey
 from llm.watermark.marker import Marker
 from llm.watermark.scheme import Scheme
@@ -188,7 +188,7 @@ def _model(bench: Bench) -> Iterator[Figure]:
     said = {name: bench.replies_of(name, bench.sizes.replies) for name in bench.schemes}
     others: dict[str, Scheme] = {
         "synthid, mean": SynthID(statistic="mean"),
-        "synthid, Bayesian": bayesian(),
+        "synthid, Bayesian": bayesian_synthid(),
     }
     yield from real_power_figures(bench.marker, said, others)
 

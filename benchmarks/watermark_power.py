@@ -11,9 +11,10 @@ import numpy as np
 
 from benchmarks.report import Figure, share
 from benchmarks.watermark_schemes import ALPHAS, simulated_schemes
-from benchmarks.watermark_simulation import Simulation, step_probs
+from benchmarks.watermark_simulation import Simulation
 from llm.watermark.power import PowerMeter
 from llm.watermark.scheme import Scheme
+from llm.watermark.step_probs import step_probs
 
 LENGTHS = (25, 50, 100, 200)
 ENTROPIES = (0.5, 1.0, 2.0)

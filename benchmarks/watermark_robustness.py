@@ -15,7 +15,7 @@ from benchmarks.report import Figure, share
 from benchmarks.watermark_attacks import Attack, attacks, retokenise, swap_words
 from benchmarks.watermark_generations import ALPHA, Drawing, Reply, replies
 from benchmarks.watermark_schemes import simulated_schemes
-from benchmarks.watermark_simulation import Simulation, step_probs
+from benchmarks.watermark_simulation import Simulation
 from llm.chat import Message
 from llm.engine import Engine
 from llm.errors import UndecidableTextError
@@ -23,6 +23,7 @@ from llm.watermark.detector import Detector, Text
 from llm.watermark.keys import WatermarkKey
 from llm.watermark.marker import Marker
 from llm.watermark.scheme import Scheme
+from llm.watermark.step_probs import step_probs
 
 ATTACKED_TOKENS = 200
 PARAPHRASED = 24

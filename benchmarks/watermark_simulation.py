@@ -19,21 +19,7 @@ from llm.watermark.prf import seeds_of_each, sub_key, units_of, words_of
 from llm.watermark.scheme import Scheme
 from llm.watermark.synthid import SynthID, tournament
 
-NUM_SYMBOLS = 64
 VOCABULARY = 50_000
-
-
-def step_probs(entropy: float, num: int, rng: np.random.Generator) -> Float64[np.ndarray, "k 64"]:
-    """Return distributions of this entropy in nats, each found by bisection of a temperature."""
-    logits = rng.normal(size=(num, NUM_SYMBOLS))
-    low, high = np.full((num, 1), 1e-3), np.full((num, 1), 1e3)
-    p = np.full(logits.shape, 1 / NUM_SYMBOLS)
-    for _ in range(50):
-        scale = np.sqrt(low * high)
-        p = _softmax(logits * scale)
-        h = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1, keepdims=True)
-        low, high = np.where(h > entropy, scale, low), np.where(h > entropy, high, scale)
-    return p
 
 
 class Simulation:
@@ -124,9 +110,3 @@ class Simulation:
     def _seeds(self, contexts: Int64[np.ndarray, "k h"]) -> UInt64[np.ndarray, " k"]:
         assert self.seeding.kind == "window", "contexts that repeat are not simulated"
         return seeds_of_each(contexts, self.keys)
-
-
-def _softmax(z: Float64[np.ndarray, "k v"]) -> Float64[np.ndarray, "k v"]:
-    weights = np.exp(z - z.max(axis=1, keepdims=True))
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray(weights)

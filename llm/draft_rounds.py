@@ -5,6 +5,7 @@ long as the draw is what was guessed, the next row is the right one to draw from
 sees a branch's own history, and nothing has to be taken back. Knows neither cache nor model.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -13,9 +14,12 @@ from llm.decoding.account import TokenLogProbs
 from llm.decoding.grammar import GrammarState
 from llm.decoding.phases import Forwards
 from llm.decoding.pipeline import Pipeline
+from llm.errors import ConstraintError
 from llm.request import Request
 from llm.sequence import SequenceState
 from llm.step_rows import StepRows
+
+logger = logging.getLogger(__name__)
 
 _ROW_COST = 0.12  # a further row in a step of one row, in parts of that step
 
@@ -68,8 +72,22 @@ def _draft(request: Request, row_cost: float) -> Sequence[int]:
     draft = list(request.drafter.propose(length))
     feasible = request.row.feasible
     if draft and feasible is not None and isinstance(feasible.constraint, GrammarState):
-        del draft[feasible.constraint.count_legal(draft) :]
+        del draft[_count_legal(feasible.constraint, draft) :]
     return draft
+
+
+def _count_legal(state: GrammarState, draft: list[int]) -> int:
+    """Return how much of a guess may come; nothing where its grammar cannot say.
+
+    What is wrong with the grammar is told when the next token is drawn, to its request alone.
+    """
+    try:
+        return state.count_legal(draft)
+    except ConstraintError:
+        return 0
+    except Exception:
+        logger.exception("a draft was given up")
+        return 0
 
 
 def draw_rounds(

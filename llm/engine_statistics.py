@@ -6,8 +6,9 @@ nothing of how they are published.
 
 import bisect
 from dataclasses import dataclass
+from typing import Protocol
 
-from llm.request import Request
+from llm.sequence import Sequence
 
 _SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -56,6 +57,30 @@ class EngineState:
         return self.used_blocks / self.num_blocks
 
 
+class CountedRequest(Protocol):
+    """What is counted of a request (satisfied by `llm.request.Request`)."""
+
+    @property
+    def sequence(self) -> Sequence:
+        """Its tokens, when it came and how urgent it is."""
+        ...
+
+    @property
+    def first_token_at(self) -> float | None:
+        """When its first token came."""
+        ...
+
+    @property
+    def last_token_at(self) -> float:
+        """When its last one came."""
+        ...
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """How much of its prompt was not computed again; None while it is not known."""
+        ...
+
+
 class Histogram:
     """Durations in buckets: `counts[i]` of at most `bounds[i]` seconds, the last of more."""
 
@@ -95,7 +120,7 @@ class EngineStatistics:
         self.forward_s += forward_s
         self.step_s += total_s
 
-    def count_token(self, request: Request, now: float) -> None:
+    def count_token(self, request: CountedRequest, now: float) -> None:
         """Count a token, before the request hears of it."""
         if request.sequence.priority >= BACKGROUND:
             return
@@ -106,7 +131,7 @@ class EngineStatistics:
         else:
             self.inter_token.observe(now - request.last_token_at)
 
-    def count_end(self, request: Request, reason: str, now: float) -> None:
+    def count_end(self, request: CountedRequest, reason: str, now: float) -> None:
         """Count a request that ended, and in which stage if it was given up."""
         if request.sequence.priority >= BACKGROUND:
             return

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Final, TypeVar, get_args
 
 import typer
 from pydantic import ValidationError
@@ -15,17 +15,21 @@ from rich.text import Text
 from api.bootstrap import build_engine
 from api.error_table import RequestError
 from api.errors import ApplicationError
-from api.settings import SchemeName, Settings, load_settings
+from api.settings import Settings, StatisticName, load_settings
 from api.tokenizer_file import load_tokenizer
 from api.watermark_finder import Finding, MarkFinder, Question
 from api.watermark_keys import key_file, new_key_file, read_ring
 from api.watermark_request import DetectionModel, DetectRequest
+from api.watermark_schemes import SCHEME_NAMES
 from llm.async_engine import AsyncEngine
 from llm.decoding.grammar_spec import MAX_WHITESPACE, GrammarSpec, JsonSchema
 from llm.model_store import ModelStore
 from llm.watermark.keys import KeyRing, rotate
 
 MAX_BYTES = 4_000_000
+STATISTICS: Final[Sequence[StatisticName]] = get_args(StatisticName)
+
+Name = TypeVar("Name", bound=str)
 
 watermark_app = typer.Typer(
     name="watermark",
@@ -87,6 +91,12 @@ def detect(  # noqa: PLR0913  # its options are what a user may say
     scheme: Annotated[
         str | None, typer.Option("--scheme", help="Default: that of the settings.")
     ] = None,
+    statistic: Annotated[
+        str | None,
+        typer.Option(
+            "--statistic", help="Of synthid's bits: weighted (the default), mean or bayesian."
+        ),
+    ] = None,
     key: Annotated[
         str | None, typer.Option("--key", metavar="NAME", help="Only this key; default: all.")
     ] = None,
@@ -125,7 +135,8 @@ def detect(  # noqa: PLR0913  # its options are what a user may say
     try:
         question = Question(
             replies=(content,) if form is not None else _replies(content),
-            scheme=_scheme(scheme),
+            scheme=_one_of(SCHEME_NAMES, scheme, "scheme"),
+            statistic=_one_of(STATISTICS, statistic, "statistic"),
             key=key,
             form=form,
             is_search=search,
@@ -202,14 +213,12 @@ def _is_message(value: Any) -> bool:
     )
 
 
-def _scheme(name: str | None) -> SchemeName | None:
-    for known in get_args(SchemeName):
-        if name == known:
-            return known  # type: ignore[no-any-return]
-    if name is not None:
-        raise ValueError(
-            f"there is no scheme {name!r}; there are {', '.join(get_args(SchemeName))}"
-        )
+def _one_of(names: Sequence[Name], asked: str | None, what: str) -> Name | None:
+    for known in names:
+        if asked == known:
+            return known
+    if asked is not None:
+        raise ValueError(f"there is no {what} {asked!r}; there are {', '.join(names)}")
     return None
 
 

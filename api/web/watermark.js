@@ -67,7 +67,9 @@ async function look() {
   const { signal } = running;
   const messages = readConversation(text);
   const question = { ...(messages ? { messages } : { text }), tokens: true };
-  if (byId("detect-scheme").value) question.scheme = byId("detect-scheme").value;
+  const [scheme, statistic] = byId("detect-scheme").value.split(":");
+  if (scheme) question.scheme = scheme;
+  if (statistic) question.statistic = statistic;
   if (byId("detect-search").checked) question.search = true;
   byId("detect-go").disabled = true;
   try {

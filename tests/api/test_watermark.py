@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.reply_tokens import MAX_CHARS
-from api.settings import SchemeName
+from api.settings import SchemeName, StatisticName
 from api.testing import application_of_doubles
 from api.watermark_finder import MAX_WEIGHTED, Entropies, MarkFinder
 from api.watermark_request import DetectRequest
@@ -140,6 +140,28 @@ def test_a_mark_of_another_scheme_is_found_by_its_name_alone(marks: TestClient) 
     assert found(marks, text=text)["detected"] is False
     answer = found(marks, text=text, scheme="sbw")
     assert (answer["detected"], answer["scheme"]) == (True, "sbw")
+
+
+@pytest.mark.parametrize("statistic", get_args(StatisticName))
+def test_each_statistic_finds_a_tournament_s_mark(marks: TestClient, statistic: str) -> None:
+    asked = {"scheme": "synthid", "statistic": statistic}
+    text = marked(120, scheme="synthid")
+    answer = found(marks, text=text, **asked)
+    assert (answer["detected"], answer["scheme"], answer["key"]) == (True, "synthid", "new")
+    assert answer["p_value"] < 1e-4
+    replies = [{"role": "assistant", "content": text[i : i + 40]} for i in (0, 40, 80)]
+    assert found(marks, messages=replies, **asked)["detected"] is True
+    assert found(marks, text=plain(200) + text + plain(200), search=True, **asked)["detected"]
+    assert found(marks, text=plain(200), **asked)["detected"] is False
+
+
+def test_statistics_differ_in_what_they_add_up(marks: TestClient) -> None:
+    text = marked(60, scheme="synthid")
+    values = {
+        found(marks, text=text, scheme="synthid", statistic=name)["log10_p_value"]
+        for name in get_args(StatisticName)
+    }
+    assert len(values) == 3
 
 
 def test_what_an_old_key_marked_stays_detectable(marks: TestClient) -> None:
@@ -280,6 +302,9 @@ def test_the_longest_text_is_answered_or_refused_with_the_reason(marks: TestClie
         ({}, "invalid_value", None),
         ({"text": "x", "messages": []}, "invalid_value", None),
         ({"text": "x", "scheme": "rot13"}, "invalid_value", "scheme"),
+        ({"text": "x", "scheme": "synthid", "statistic": "sum"}, "invalid_value", "statistic"),
+        ({"text": "x", "statistic": "mean"}, "invalid_value", "statistic"),
+        ({"text": "x", "scheme": "sbw", "statistic": "mean"}, "invalid_value", "statistic"),
         ({"text": "x", "secret": "y"}, "unknown_parameter", "secret"),
         ({"text": 5}, "invalid_value", "text"),
         ({"text": "\ud800"}, "invalid_value", "text"),

@@ -213,6 +213,20 @@ def test_detect_reads_conversations_from_standard_input(
 
 
 @pytest.mark.usefixtures("model")
+def test_detect_adds_a_tournament_s_bits_up_as_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reply = of(tmp_path / "reply.txt", marked(100, scheme="synthid"))
+    found = {}
+    for statistic in ("mean", "bayesian"):
+        options = ["--scheme", "synthid", "--statistic", statistic, "--json"]
+        assert run("watermark", "detect", reply, *options) == 0
+        found[statistic] = json.loads(capsys.readouterr().out)
+        assert found[statistic]["detected"] is True
+    assert found["mean"]["z_score"] != found["bayesian"]["z_score"]
+
+
+@pytest.mark.usefixtures("model")
 def test_detect_replays_a_schema_and_searches(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,6 +264,13 @@ def test_detect_replays_a_schema_and_searches(
         (b'[{"role": "user", "content": "x"}]', [], 1, "cannot tell"),
         (b"some text", ["--key", "nosuch"], 1, "no watermark key 'nosuch'"),
         (b"some text", ["--scheme", "rot13"], 2, "rot13"),
+        (b"some text", ["--statistic", "mean"], 2, "ask for the scheme synthid"),
+        (
+            b"some text",
+            ["--scheme", "synthid", "--statistic", "sum"],
+            2,
+            "weighted, mean, bayesian",
+        ),
         (b"some text", ["--schema", "nosuch.json"], 1, "nosuch.json cannot be read"),
     ],
 )

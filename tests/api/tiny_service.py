@@ -10,6 +10,7 @@ from typing import Any
 from api.application import Application
 from api.testing import application_of_doubles, wait_until
 from dialog.agent import DialogAgent
+from llm.checkpoint import Decoder
 from llm.engine_statistics import EngineLimits
 from llm.model_runner import Batch, ModelRunner, StepOutput
 from rag.pipeline import RetrievalPipeline
@@ -39,7 +40,12 @@ class SlowRunner:
 
 @contextmanager
 def tiny_service(
-    state: Path, *, delay_s: float = 0.0, context_size: int = 128, **settings: Any
+    state: Path,
+    *,
+    delay_s: float = 0.0,
+    context_size: int = 128,
+    decoder: Decoder | None = None,
+    **settings: Any,
 ) -> Iterator[Application]:
     """Give an application over a tiny engine; `settings` bound it as they would a real one."""
     with application_of_doubles(state, **settings) as doubles:
@@ -49,6 +55,7 @@ def tiny_service(
                 max_waiting=doubles.settings.max_waiting,
             ),
             context_size=context_size,
+            decoder=decoder,
             wrap=lambda runner: SlowRunner(runner, delay_s),
         )
         pipeline = RetrievalPipeline(doubles.store.open, doubles.embedder)

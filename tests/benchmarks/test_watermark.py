@@ -24,7 +24,7 @@ from benchmarks.watermark_null import human_texts, null_figures, null_p_values
 from benchmarks.watermark_power import allowed, calibration
 from benchmarks.watermark_price import distortion_figures, text_probs, total_variation
 from benchmarks.watermark_robustness import kept_runs, simulated_attack_figures
-from benchmarks.watermark_simulation import Simulation, step_probs
+from benchmarks.watermark_simulation import Simulation
 from benchmarks.watermark_step import step_figures
 from llm.watermark.contexts import Seeding
 from llm.watermark.detector import Detector, Text
@@ -34,6 +34,7 @@ from llm.watermark.kgw import GreenLists
 from llm.watermark.marker import Marker
 from llm.watermark.prf import sub_key
 from llm.watermark.scheme import Scheme
+from llm.watermark.step_probs import step_probs
 from llm.watermark.unigram import Unigram
 from tests.llm.tiny_engine import tiny_engine
 

@@ -27,8 +27,9 @@ Legal = Callable[[History], set[int]]
 Composer = Callable[[History, Row, Forwards], tuple[float, Row]]
 # Of an output and forwards: what is added to every token.
 Factor = Callable[[History, Forwards], Row]
-# Of an output: the noise of every token; or of an output and log-probabilities: other ones.
-Noise = Callable[[History], Row]
+# Of an output: the noise of every token, None for that of the request's seed; or of an output and
+# log-probabilities: other ones.
+Noise = Callable[[History], Sequence[float] | None]
 Reweight = Callable[[History, dict[int, float]], dict[int, float]]
 # Of prompt and output: raw logits, and what else the forwards say.
 Model = Callable[[Sequence[int]], tuple[Row, Forwards]]

@@ -7,6 +7,7 @@ own that nothing else uses. Heads are read by their formulas. Letters: `v` vocab
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from llm.decoding.search.branches import Candidates, run
 from llm.decoding.spec import Contrast, Experts, Steer
 from llm.model_runner import Span, batch_of
 from llm.runner_choice import ChosenRunner
+from tests.golden.mark_reference import gumbel_noise, reweigh_of
 from tests.golden.pipeline_reference import (
     Composer,
     Factor,
@@ -28,9 +30,10 @@ from tests.golden.pipeline_reference import (
     generate,
     log_softmax,
     step,
+    stored,
     text_until_stop,
 )
-from tests.llm.features import MAX_TOKENS, OPTIONS, OTHER_PROMPT, PROMPT, Wish
+from tests.llm.features import MAX_TOKENS, OPTIONS, OTHER_PROMPT, PROMPT, SECRET, Wish
 from tests.llm.small_model import (
     BILINEAR,
     BRAVE,
@@ -41,6 +44,12 @@ from tests.llm.small_model import (
     small_decoder,
     small_runner,
 )
+
+
+def log_sum(z: Row) -> float:
+    peak = float(z.max())
+    return peak + float(np.log(np.exp(z - peak).sum()))
+
 
 EVERYTHING = np.arange(VOCABULARY)
 
@@ -239,7 +248,16 @@ def referred(made: Wish, *, stream: int = 0) -> ReferenceRequest:
         legal=None if spec.grammar is None else _legal,
         composers=tuple(composers),
         factors=tuple(map(_factor, spec.steer)),
+        **_mark(spec.mark, made.params.seed, stream),
     )
+
+
+def _mark(scheme: str, seed: int, stream: int) -> dict[str, Any]:
+    if scheme == "off":
+        return {}
+    if scheme == "gumbel":
+        return {"noise": gumbel_noise(SECRET, VOCABULARY, seed=seed, stream=stream)}
+    return {"reweight": reweigh_of(scheme, SECRET, VOCABULARY)}
 
 
 def accepts(text: str) -> bool:
@@ -303,13 +321,24 @@ class _Table:
         done = step(self.request, output, raw, beside)
         spec, params = self.made.spec, self.made.params
         is_changed = bool(self.request.composers or spec.steer or params.logit_bias)
-        log_p = log_softmax(done.steered if is_changed else done.raw)
-        possible = np.flatnonzero(done.steered > -np.inf)
-        order = sorted(possible.tolist(), key=lambda v: (-done.steered[v], v))
+        total = log_sum(done.steered if is_changed else done.raw)
+        z = self._marked(output, done.steered)
+        possible = np.flatnonzero(z > -np.inf)
+        order = sorted(possible.tolist(), key=lambda v: (-z[v], v))
         ids = np.array(order[: 2 * spec.search.width], np.int64)
-        return Candidates(
-            token_ids=ids, log_probs=log_p[ids], is_final=np.zeros(len(ids), np.bool_)
-        )
+        log_probs = np.minimum(z[ids] - total, 0.0)
+        return Candidates(token_ids=ids, log_probs=log_probs, is_final=np.zeros(len(ids), np.bool_))
+
+    def _marked(self, output: list[int], z: Row) -> Row:
+        reweigh = self.request.reweight
+        if reweigh is None:
+            return z
+        log_p = {v: float(x) for v, x in enumerate(log_softmax(z)) if x > -np.inf}
+        heavier = reweigh(output, log_p) if len(log_p) > 1 else log_p
+        moved = np.full(len(z), -np.inf)
+        for v, x in heavier.items():
+            moved[v] = z[v] + (x - log_p[v])
+        return stored(moved)
 
 
 def beam(made: Wish) -> list[tuple[str, float]]:

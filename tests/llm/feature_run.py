@@ -4,6 +4,7 @@ The engines share one runner; each has a cache of its own over it.
 """
 
 import atexit
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -11,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from llm.chat import Completion, TextDelta, TokenLogProb
+from llm.chat import Completion, MarkReport, TextDelta, TokenLogProb
 from llm.decoding.sampler import BatchSampler
 from llm.decoding.spec import DecodeSpec, Steer
 from llm.engine import Engine
@@ -20,7 +21,14 @@ from llm.model_runner import Batch, ModelRunner, StepOutput
 from llm.native.loader import load_library
 from llm.sampling_params import SamplingParams
 from llm.served_model import ServedModel
-from tests.llm.features import PROMPT, Wish, wish
+from llm.watermark.gumbel import Gumbel
+from llm.watermark.keys import KeyRing, WatermarkKey
+from llm.watermark.kgw import GreenLists
+from llm.watermark.marker import Marker
+from llm.watermark.scheme import Scheme
+from llm.watermark.synthid import SynthID
+from llm.watermark.unigram import Unigram
+from tests.llm.features import PROMPT, SCHEMES, SECRET, Wish, wish
 from tests.llm.small_model import CONTEXT, VOCABULARY, small_decoder, small_runner, write_heads
 
 # --- what is said ------------------------------------------------------------------------------
@@ -36,6 +44,7 @@ class Answer:
     log_probs: tuple[TokenLogProb, ...]
     steer_kl: float | None
     score: float | None
+    mark: MarkReport | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +63,7 @@ def answer_of(completion: Completion) -> Answer:
         log_probs=completion.log_probs,
         steer_kl=completion.steer_kl,
         score=completion.score,
+        mark=completion.mark,
     )
 
 
@@ -96,6 +106,22 @@ def served() -> ServedModel:
     )
 
 
+@cache
+def marker() -> Marker:
+    """Return what marks on demand, and nothing unasked."""
+    ring = KeyRing((WatermarkKey(name="a", secret=SECRET),))
+    schemes: dict[str, Scheme] = {
+        "gumbel": Gumbel(),
+        "sbw": GreenLists(),
+        "synthid": SynthID(),
+        "kgw": GreenLists(vocabulary_size=VOCABULARY),
+        "kgw-hard": GreenLists(vocabulary_size=VOCABULARY, delta=math.inf),
+        "unigram": Unigram(vocabulary_size=VOCABULARY),
+    }
+    assert tuple(schemes) == SCHEMES
+    return Marker(ring, schemes, sampled="gumbel", greedy=None)
+
+
 def _engine(made: Wish) -> Engine:
     model = served()
     if any(feature.is_crowded for feature in made.features):
@@ -106,7 +132,7 @@ def _engine(made: Wish) -> Engine:
         model = replace(model, compute=replace(model.compute, runner=small))
     rows = [feature.max_rows for feature in made.features if feature.max_rows]
     limits = EngineLimits(max_rows=min(rows)) if rows else EngineLimits()
-    return Engine(model, BatchSampler(load_library()), limits=limits)
+    return Engine(model, BatchSampler(load_library()), limits=limits, marker=marker())
 
 
 def _add_mates(engine: Engine, made: Wish, steps: int) -> None:

@@ -36,6 +36,8 @@ OPTIONS = tuple(
         ("", "7x", "d5"),
     )
 )
+SECRET = bytes(range(16))
+SCHEMES = ("gumbel", "sbw", "synthid", "kgw", "kgw-hard", "unigram")
 PREDICTION = "iiiihhhhhhhhsssssssseeee7777 reerere 0xqz-wx5m6k:9qd8u-hd"
 
 
@@ -62,6 +64,10 @@ def _draft(name: str, *, is_warm: bool = False, **more: Any) -> Feature:
     return Feature(
         name=f"draft_{name}", kind="neutral", spec={"speculation": asked}, is_warm=is_warm
     )
+
+
+def _mark(scheme: str) -> Feature:
+    return Feature(name=f"mark_{scheme}", spec={"mark": scheme})
 
 
 FEATURES: Mapping[str, Feature] = {
@@ -107,6 +113,7 @@ FEATURES: Mapping[str, Feature] = {
             spec={"search": Search(method="beam", width=3, length_penalty=0.7)},
         ),
         Feature(name="best_of", spec={"search": Search(method="best_of", width=3)}),
+        *map(_mark, SCHEMES),
         Feature(name="prefix_cache", kind="neutral", is_warm=True),
         Feature(name="chunking", kind="neutral", max_rows=7),
         Feature(name="mates", kind="neutral", has_mates=True),

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.chat import Completion, TextDelta
+from llm.decoding.grammar_spec import Regex
+from llm.decoding.spec import DecodeSpec
 from llm.engine import Engine
 from llm.engine_statistics import EngineLimits
 from llm.errors import (
@@ -15,12 +17,14 @@ from llm.errors import (
     ContextOverflowError,
     EngineBusyError,
     EngineFailureError,
+    GrammarTooLargeError,
     RequestTooLargeError,
 )
 from llm.model_runner import Batch, ModelRunner, StepOutput
 from llm.request import Part
 from llm.sampling_params import Mirostat, SamplingParams
 from tests.llm.tiny_engine import packable_decoder, serve, tiny_engine
+from tests.llm.tiny_model import tiny_tokenizer
 
 BAD = 258
 PROMPTS = [[(3 * i + 7 * j) % 250 + 1 for j in range(10 + 9 * i)] for i in range(6)]
@@ -198,6 +202,24 @@ def test_logits_that_are_not_finite_end_their_request_alone() -> None:
     drain(engine)
     assert isinstance(bad[-1], EngineFailureError)
     assert "not finite" in str(bad[-1])
+    assert isinstance(good[-1], Completion)
+    assert good[-1].text == _expected(0)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a{1,1000}){1,1000}b", "(a{0,1000}){1,1000}", "((a|b){1,1000}c?){1,1000}b"]
+)
+def test_a_form_that_becomes_too_large_ends_its_request_alone(pattern: str) -> None:
+    """A guess of what the form forces was checked outside of any row, and took all others down."""
+    engine = tiny_engine()
+    good = collect(engine, PROMPTS[0], sampled(0))
+    (letter,) = tiny_tokenizer().encode("a")
+    params = SamplingParams(temperature=1.0, seed=1, max_tokens=90, logit_bias=((letter, 50.0),))
+    bad: list[Part | Exception] = []
+    spec = DecodeSpec(grammar=Regex(pattern=pattern))
+    engine.add_request(PROMPTS[1], params, bad.append, spec=spec)
+    drain(engine)
+    assert isinstance(bad[-1], GrammarTooLargeError)
     assert isinstance(good[-1], Completion)
     assert good[-1].text == _expected(0)
 

@@ -269,14 +269,22 @@ def test_only_refused_pairs_and_clashes_are_missing() -> None:
         pair for pair in itertools.combinations(sorted(FEATURES), 2) if not is_possible(pair)
     }
     drafts = [name for name in NEUTRAL if name.startswith("draft")]
+    marks = [name for name in SEMANTIC if name.startswith("mark")]
     clashes = {
         ("contrast", "ngrams"),
         ("beam", "best_of"),
         ("best_of", "choices"),
         ("cuts", "mirostat"),
         *itertools.combinations(sorted(drafts), 2),
+        *itertools.combinations(sorted(marks), 2),
     }
-    assert missing - clashes == {("beam", "choices"), ("beam", "logprobs"), ("beam", "mirostat")}
+    assert missing - clashes == {
+        ("beam", "choices"),
+        ("beam", "logprobs"),
+        ("beam", "mark_gumbel"),
+        ("beam", "mark_synthid"),
+        ("beam", "mirostat"),
+    }
 
 
 def test_pieces_are_text_until_the_end() -> None:

@@ -14,7 +14,7 @@ from llm.engine import Engine
 from llm.engine_statistics import EngineLimits
 from llm.errors import ConstraintConflictError, EngineBusyError, RequestTooLargeError
 from llm.native.loader import load_library
-from tests.llm.feature_run import Smaller, answer_of, said, served
+from tests.llm.feature_run import Smaller, answer_of, marker, said, served
 from tests.llm.features import FEATURES, PROMPT, SEMANTIC, is_possible, wish
 
 NUM_REQUESTS = 12
@@ -40,6 +40,7 @@ def busy_engine(rng: random.Random) -> Engine:
         limits=EngineLimits(
             max_rows=rng.choice([3, 7, 20, 512]), max_running=rng.choice([6, 12, 64])
         ),
+        marker=marker(),
         clock=lambda: float(next(ticks)),
     )
 

@@ -27,6 +27,11 @@ def tiny_config(**changes: object) -> ModelConfig:
 
 
 def tiny_tokenizer() -> TextTokenizer:
+    return TextTokenizer(raw_tokenizer(), eos_tokens=["<|im_end|>"])
+
+
+def raw_tokenizer() -> Tokenizer:
+    """Return what `tokenizer.json` of the tiny model would hold."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(
         models.BPE(vocab={character: i for i, character in enumerate(alphabet)}, merges=[])
@@ -35,7 +40,7 @@ def tiny_tokenizer() -> TextTokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     specials = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in specials])
-    return TextTokenizer(tokenizer, eos_tokens=["<|im_end|>"])
+    return tokenizer
 
 
 def tiny_decoder(seed: int = 0) -> Decoder:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from benchmarks.watermark_simulation import Simulation, step_probs
+from benchmarks.watermark_simulation import Simulation
 from llm.watermark.bayesian import fit
 from llm.watermark.gamma_functions import digamma, tetragamma, trigamma
 from llm.watermark.gumbel import Gumbel
@@ -15,6 +15,7 @@ from llm.watermark.null_laws import BinomialLaw, ExponentialLaw
 from llm.watermark.power import PowerMeter, critical_total, predicted_power
 from llm.watermark.prf import sub_key, words_of
 from llm.watermark.scheme import Expectation, Scheme
+from llm.watermark.step_probs import step_probs
 from llm.watermark.synthid import SynthID, tournament
 from llm.watermark.unigram import Unigram
 from tests.llm.watermark.texts import SECRET, VOCABULARY, choose, step
