@@ -16,7 +16,7 @@ from llm.decoding.grammar import GrammarState
 from llm.decoding.pipeline_row import PipelineRow
 from llm.decoding.speculative import AdaptiveLength
 from llm.detokenizer import IncrementalDetokenizer
-from llm.errors import EngineFailureError
+from llm.errors import ConstraintConflictError
 from llm.sequence import Sequence
 from llm.watermark.marker import ReplyMark
 
@@ -210,7 +210,12 @@ class Request:
         if not answers and reason in ("cancelled", "deadline"):
             answers = [self._completion("", reason, 0, now)]
         if not answers:
-            self.fail(EngineFailureError("no hypothesis of the beam could be finished"))
+            self.fail(
+                ConstraintConflictError(
+                    "no hypothesis of the beam could be finished: what one constraint lets through"
+                    " another takes away; loosen one of them, or widen the beam"
+                )
+            )
             return
         self._say(answers[0].text)
         self._listener(replace(answers[0], alternatives=tuple(answers[1:])))

@@ -2,13 +2,13 @@
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from api.bootstrap import build_engine
 from api.cli.bot_options import print_json
 from api.cli.progress import progress_bars
 from api.settings import load_settings
@@ -20,7 +20,6 @@ from dialog.evaluation.ontology import Gazetteer
 from dialog.evaluation.reading import FORMATS, read_corpus
 from dialog.tracker.constrained import ConstrainedTracker
 from dialog.tracker.rule import RuleTracker
-from llm.async_engine import AsyncEngine
 from llm.errors import LLMError
 from llm.model_store import ModelStore
 
@@ -103,14 +102,18 @@ def _run(  # noqa: PLR0913 - the options of a command
     others = None if train is None else read_corpus(known, train)
     gazetteer = None if others is None else Gazetteer.of(others)
     seen = None if others is None else frozenset(others.services)
-    engine: AsyncEngine | None = None
     reader: Reader = RuleTracker()
-    if tracker == "constrained":
-        settings = load_settings()
-        weights = ModelStore(settings.home).path(settings.chat_model)
-        engine = AsyncEngine(build_engine(settings, weights))
-        reader = ConstrainedTracker(engine)
-    try:
+    with ExitStack() as stack:
+        if tracker == "constrained":
+            # Here and not above: torch costs seconds, and other trackers do without it.
+            from api.bootstrap import build_engine  # noqa: PLC0415
+            from llm.async_engine import AsyncEngine  # noqa: PLC0415
+
+            settings = load_settings()
+            weights = ModelStore(settings.home).path(settings.chat_model)
+            engine = AsyncEngine(build_engine(settings, weights))
+            stack.callback(engine.close)
+            reader = ConstrainedTracker(engine)
         with progress_bars(Console(stderr=True)) as bars:
             return evaluate(
                 corpus,
@@ -119,9 +122,6 @@ def _run(  # noqa: PLR0913 - the options of a command
                 seed=seed,
                 on_dialogue=lambda done, total: bars("dialogues", done, total),
             )
-    finally:
-        if engine is not None:
-            engine.close()
 
 
 def _chosen(corpus: Corpus, ids: Path | None) -> Corpus:

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.desks import open_desk
 from api.cli.progress import progress_bars
 from api.settings import load_settings
 from index.store import check_collection_name
@@ -56,6 +55,9 @@ def ingest(
 
 
 def _ingested(paths: list[Path], collection: str) -> list[FileReport]:
+    # Here and not above: the libraries of a desk cost a second, and help needs none of them.
+    from api.cli.desks import open_desk  # noqa: PLC0415
+
     cancel = threading.Event()
     with open_desk(load_settings()) as desk, progress_bars(Console(stderr=True)) as on_progress:
 

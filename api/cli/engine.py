@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.desks import remote_desk
 from api.engine_report import EngineStateModel
 from api.errors import ServerError
 from api.settings import load_settings
@@ -42,6 +41,9 @@ def state(
 
 
 def _asked() -> Mapping[str, Any]:
+    # Here and not above: the libraries of a desk cost a second, and help needs none of them.
+    from api.cli.desks import remote_desk  # noqa: PLC0415
+
     settings = load_settings()
     desk = remote_desk(settings)
     if desk is None:

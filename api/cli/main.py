@@ -1,46 +1,77 @@
-"""The map of the command line, and how its errors end."""
+"""The map of the command line, and how its errors end.
 
+A command's module is imported when its name is the first word: what most of them need takes
+seconds to load, and whoever asks for help should not wait for it.
+"""
+
+import importlib
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
-from api.cli.bot import bot_app
-from api.cli.chat import chat
-from api.cli.corpus import ingest
-from api.cli.engine import engine_app
-from api.cli.index_commands import index_app
-from api.cli.models import models_app
 from api.cli.sentences import SENTENCES, error_line
-from api.cli.server import serve
-from api.cli.tools import tools_app
-from api.cli.train import train_app
-from api.cli.train_models import ADAPTER_EXAMPLE, NGRAM_EXAMPLE, adapter, ngram
-from api.cli.watermark import watermark_app
 from api.version import VERSION
 
-app = typer.Typer(
-    name="causerie",
-    help="Answers from your documents, on a language model of its own.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    rich_markup_mode=None,
-)
-app.command("serve")(serve)
-app.command("ingest")(ingest)
-app.command("chat")(chat)
-app.add_typer(bot_app, name="bot")
-app.add_typer(models_app, name="models")
-app.add_typer(engine_app, name="engine")
-app.add_typer(index_app, name="index")
-train_app.command("adapter", epilog=ADAPTER_EXAMPLE)(adapter)
-train_app.command("ngram", epilog=NGRAM_EXAMPLE)(ngram)
-app.add_typer(train_app, name="train")
-app.add_typer(tools_app, name="tools")
-app.add_typer(watermark_app, name="watermark")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Where a command or a group of commands is, and what the list of all says about it."""
+
+    module: str
+    attribute: str
+    help: str
+
+    def load(self) -> object:
+        """Import it: a function, or the `Typer` of a group."""
+        return getattr(importlib.import_module(self.module), self.attribute)
+
+
+ENTRIES: Final = {
+    "serve": Entry(
+        module="api.cli.server",
+        attribute="serve",
+        help="Serve the web page and the HTTP API until Ctrl-C.",
+    ),
+    "ingest": Entry(
+        module="api.cli.corpus",
+        attribute="ingest",
+        help="Read files and folders into a collection; what did not change costs nothing.",
+    ),
+    "chat": Entry(
+        module="api.cli.chat",
+        attribute="chat",
+        help="Ask questions; answers stream, with their sources beneath.",
+    ),
+    "bot": Entry(module="api.cli.bot", attribute="bot_app", help="Build, try and test task bots."),
+    "models": Entry(
+        module="api.cli.models",
+        attribute="models_app",
+        help="List, fetch and inspect the models on this machine.",
+    ),
+    "engine": Entry(
+        module="api.cli.engine",
+        attribute="engine_app",
+        help="Look at the engine of the running server.",
+    ),
+    "index": Entry(
+        module="api.cli.index_commands", attribute="index_app", help="The index of a collection."
+    ),
+    "train": Entry(
+        module="api.cli.train_models", attribute="train_app", help="Train what steers the answers."
+    ),
+    "tools": Entry(
+        module="api.cli.tools", attribute="tools_app", help="The tools that answers may use."
+    ),
+    "watermark": Entry(
+        module="api.cli.watermark",
+        attribute="watermark_app",
+        help="Keys of the watermark, and looking for it in texts.",
+    ),
+}
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -49,7 +80,6 @@ def _print_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -65,10 +95,43 @@ def _options(
     del version
 
 
+def command_line(words: Sequence[str] | None = None) -> typer.Typer:
+    """Return the command line as far as these words need it; None: all of it.
+
+    What was not imported is in the list of commands and cannot be run.
+    """
+    app = typer.Typer(
+        name="causerie",
+        help="Answers from your documents, on a language model of its own.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_options)
+    wanted = next((word for word in words or () if not word.startswith("-")), "")
+    for name, entry in ENTRIES.items():
+        if words is not None and name != wanted:
+            app.command(name, help=entry.help)(_not_loaded)
+            continue
+        loaded = entry.load()
+        if isinstance(loaded, typer.Typer):
+            app.add_typer(loaded, name=name)
+        else:
+            assert callable(loaded)
+            app.command(name)(loaded)
+    return app
+
+
+def _not_loaded() -> None:
+    raise AssertionError("a command that was asked for is loaded")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; ends the process with its exit code."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(args=None if arguments is None else list(arguments))
+        command_line(words)(args=words)
     except SENTENCES as error:
         Console(stderr=True).print(error_line(error), soft_wrap=True)
         sys.exit(1)

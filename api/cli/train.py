@@ -12,11 +12,8 @@ from rich.text import Text
 from api.cli.progress import progress_bars
 from api.settings import load_settings
 from llm.model_store import ModelStore
-from llm.training.discriminators import DiscriminatorPlan, HeadKind
-from llm.training.frozen_decoder import FrozenDecoder
-from llm.training.head_file import check_name
+from llm.training.head_kind import HeadKind
 from llm.training.labelled_texts import DataFormat
-from llm.training.recipe import TextChoice, train_discriminator
 
 train_app = typer.Typer(
     name="train",
@@ -80,6 +77,12 @@ def discriminator(  # noqa: PLR0913
 
     Requests name it in `causerie.steer`. The decoder stays as it is.
     """
+    # Here and not above: torch costs seconds, and help is printed without it.
+    from llm.training.discriminators import DiscriminatorPlan  # noqa: PLC0415
+    from llm.training.frozen_decoder import FrozenDecoder  # noqa: PLC0415
+    from llm.training.head_file import check_name  # noqa: PLC0415
+    from llm.training.recipe import TextChoice, train_discriminator  # noqa: PLC0415
+
     try:
         choice = TextChoice(
             paths=tuple(data),

@@ -10,17 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from api.cli.progress import progress_bars
-from api.cli.train import shown_command
+from api.cli.train import shown_command, train_app
 from api.settings import Settings, load_settings
-from llm.checkpoint import load_decoder
 from llm.model_store import ModelStore
-from llm.training.adapters import AdapterRecipe, train_adapter_head
-from llm.training.frozen_decoder import FrozenDecoder
-from llm.training.head_file import check_name
 from llm.training.labelled_texts import DataFormat
-from llm.training.ngram import NGramPlan, train_ngram
-from llm.training.recipe import TextChoice
-from llm.unembedding import Unembedding
 
 ADAPTER_EXAMPLE = (
     "Example:  python -m api train adapter --data reviews.tsv --label 1 --name praise_expert"
@@ -32,6 +25,7 @@ OUT = typer.Option("--out", help="A folder; default: `heads` beside the models."
 AS_JSON = typer.Option("--json", help="Print the card as JSON.")
 
 
+@train_app.command("adapter", epilog=ADAPTER_EXAMPLE)
 def adapter(  # noqa: PLR0913
     data: Annotated[
         list[Path], typer.Option("--data", help="A file of labelled texts, or a folder of some.")
@@ -61,6 +55,12 @@ def adapter(  # noqa: PLR0913
 
     Requests name a pair of them in `causerie.experts`. The decoder stays as it is.
     """
+    # Here and not above: torch costs seconds, and help is printed without it.
+    from llm.training.adapters import AdapterRecipe, train_adapter_head  # noqa: PLC0415
+    from llm.training.frozen_decoder import FrozenDecoder  # noqa: PLC0415
+    from llm.training.head_file import check_name  # noqa: PLC0415
+    from llm.training.recipe import TextChoice  # noqa: PLC0415
+
     try:
         choice = TextChoice(
             paths=tuple(data),
@@ -98,6 +98,7 @@ def adapter(  # noqa: PLR0913
     )
 
 
+@train_app.command("ngram", epilog=NGRAM_EXAMPLE)
 def ngram(
     data: Annotated[list[Path], typer.Option("--data", help="A plain text file.")],
     name: Annotated[str, NAME],
@@ -111,6 +112,11 @@ def ngram(
 
     Requests name it as `ngram:NAME` in `causerie.contrast`, or in `causerie.speculation`.
     """
+    from llm.checkpoint import load_decoder  # noqa: PLC0415
+    from llm.training.head_file import check_name  # noqa: PLC0415
+    from llm.training.ngram import NGramPlan, train_ngram  # noqa: PLC0415
+    from llm.unembedding import Unembedding  # noqa: PLC0415
+
     try:
         plan = NGramPlan(paths=tuple(data), order=order, max_entries=most)
         check_name(name)

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from api.bootstrap import build_engine
 from api.error_table import RequestError
 from api.errors import ApplicationError
 from api.settings import Settings, StatisticName, load_settings
@@ -21,7 +20,6 @@ from api.watermark_finder import Finding, MarkFinder, Question
 from api.watermark_keys import key_file, new_key_file, read_ring
 from api.watermark_request import DetectionModel, DetectRequest
 from api.watermark_schemes import SCHEME_NAMES
-from llm.async_engine import AsyncEngine
 from llm.decoding.grammar_spec import MAX_WHITESPACE, GrammarSpec, JsonSchema
 from llm.model_store import ModelStore
 from llm.watermark.keys import KeyRing, rotate
@@ -161,6 +159,10 @@ def _finder(settings: Settings, *, has_model: bool) -> Iterator[MarkFinder]:
     with ExitStack() as stack:
         entropies = None
         if has_model:
+            # Here and not above: torch costs seconds, and a tokenizer does without it.
+            from api.bootstrap import build_engine  # noqa: PLC0415
+            from llm.async_engine import AsyncEngine  # noqa: PLC0415
+
             engine = AsyncEngine(build_engine(settings, path))
             stack.callback(engine.close)
             entropies = engine.entropies

@@ -8,7 +8,7 @@ is never seen would never be scored right. Letters: `n` prefixes, `c` hidden siz
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from llm.training.calibration import best_temperature, metric_of
 from llm.training.gru_discriminator import GRUModule, fit_gru
+from llm.training.head_kind import HeadKind
 from llm.training.prefix_data import PrefixData
 
-HeadKind = Literal["bilinear", "gru", "reward"]
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 

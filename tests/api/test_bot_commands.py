@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli.main import app
+from api.cli.main import command_line
 
 RUNNER = CliRunner()
 NOW = ("--now", "2025-03-03T09:00")
@@ -14,7 +14,7 @@ TALK = ("I want to book a table", "on Friday at 7 pm", "four people", "Ana Lind"
 
 
 def run(*arguments: str) -> Result:
-    return RUNNER.invoke(app, ["bot", *arguments])
+    return RUNNER.invoke(command_line(["bot"]), ["bot", *arguments])
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.main import app as cli
+from api.cli.main import command_line
 
 _ONTOLOGY = {
     "domains": {
@@ -55,7 +55,7 @@ def woz(tmp_path: Path) -> Path:
 
 
 def _run(*arguments: str) -> Any:
-    return CliRunner().invoke(cli, ["bot", "evaluate", *arguments])
+    return CliRunner().invoke(command_line(["bot"]), ["bot", "evaluate", *arguments])
 
 
 def test_figures_are_printed_as_words_and_as_json(woz: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import pytest
 from rich.console import Console
 
 from api.application import Application
-from api.cli.chat import Dialogue
+from api.cli.terminal_dialogue import Dialogue
 from api.desk import LocalDesk
 from api.errors import ServerError
 from api.testing import ScriptedAgent

@@ -10,7 +10,7 @@ import pytest
 from api import bootstrap
 from api.access import own_caller, own_key, owner_of
 from api.application import Application
-from api.cli import chat as chat_module
+from api.cli import terminal_dialogue
 from api.cli.desks import KEY_VARIABLE
 from api.cli.main import main
 from api.settings import Settings, load_settings
@@ -178,7 +178,7 @@ def test_a_stored_conversation_goes_on(
 def test_ctrl_c_stops_the_answer_and_not_the_dialogue(
     doubles: list[Application], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    original = chat_module._next
+    original = terminal_dialogue._next
     calls = 0
 
     def interrupted(parts: Any) -> Any:
@@ -191,7 +191,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_dialogue(
             raise KeyboardInterrupt
         return original(parts)
 
-    monkeypatch.setattr(chat_module, "_next", interrupted)
+    monkeypatch.setattr(terminal_dialogue, "_next", interrupted)
     type_in(monkeypatch, "closure?", "/help")
     assert run("chat") == 0
     out = capsys.readouterr().out

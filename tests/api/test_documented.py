@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from api.app import ROUTERS
 from api.chat_message import ChatMessage
 from api.chat_request import ChatCompletionRequest, Extension
-from api.cli.main import app as cli
+from api.cli.main import command_line
 from api.decode_request import (
     ContrastModel,
     DryModel,
@@ -46,7 +46,7 @@ def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, command
 
 
-COMMANDS = dict(commands(typer.main.get_command(cli)))
+COMMANDS = dict(commands(typer.main.get_command(command_line())))
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(set(routes())))

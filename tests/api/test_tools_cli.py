@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from api.application import Application
-from api.cli.chat import Dialogue
 from api.cli.main import main
+from api.cli.terminal_dialogue import Dialogue
 from api.client import RemoteDesk
 from api.desk import Desk, LocalDesk
 from api.testing import application_of_doubles

@@ -29,7 +29,7 @@ Composer = Callable[[History, Row, Forwards], tuple[float, Row]]
 Factor = Callable[[History, Forwards], Row]
 # Of an output: the noise of every token, None for that of the request's seed; or of an output and
 # log-probabilities: other ones.
-Noise = Callable[[History], Sequence[float] | None]
+Noise = Callable[[History], Row | list[float] | None]
 Reweight = Callable[[History, dict[int, float]], dict[int, float]]
 # Of prompt and output: raw logits, and what else the forwards say.
 Model = Callable[[Sequence[int]], tuple[Row, Forwards]]

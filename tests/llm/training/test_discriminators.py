@@ -14,8 +14,9 @@ from llm.head_store import HeadStore
 from llm.model_runner import ModelRunner
 from llm.runner_choice import ComputeOptions, choose_runner
 from llm.training.calibration import area_under_curve, best_temperature, calibration_error
-from llm.training.discriminators import DiscriminatorPlan, HeadKind, train_head
+from llm.training.discriminators import DiscriminatorPlan, train_head
 from llm.training.frozen_decoder import FrozenDecoder, Passage
+from llm.training.head_kind import HeadKind
 from llm.training.labelled_texts import LabelledText
 from llm.training.prefix_data import PrefixData, read_prefixes
 from llm.training.recipe import TextChoice, train_discriminator
