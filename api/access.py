@@ -37,12 +37,14 @@ _HEADERS: Final = {
 class Caller:
     """Whose request this is: the owner of their conversations, and whether they may delete.
 
-    `sees_all`: they may read, continue and delete the conversations of others, too.
+    `sees_all`: they may read, continue and delete the conversations of others, too. `tenant` is
+    whose data their requests reach at all.
     """
 
     owner: str
     is_admin: bool
     sees_all: bool = False
+    tenant: str = ""
 
     @property
     def sees(self) -> str:
@@ -55,8 +57,12 @@ def owner_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:OWNER_CHARS]
 
 
-def own_key(settings: Settings) -> str | None:
+def own_key(settings: Settings, tenant: str = "") -> str | None:
     """Return the key that this machine's own commands send; None where there is no key."""
+    if tenant:
+        keys = (key for name, key in settings.tenant_keys if name == tenant)
+        key = next(keys, None)
+        return None if key is None else key.get_secret_value()
     if settings.api_keys:
         return settings.api_keys[0].get_secret_value()
     return None if settings.admin_key is None else settings.admin_key.get_secret_value()
@@ -76,10 +82,22 @@ def own_caller(settings: Settings) -> Caller:
 class Keyring:
     """The keys that are let in, compared in a time that does not depend on them."""
 
-    def __init__(self, api_keys: Sequence[str], admin_key: str | None) -> None:
+    def __init__(
+        self,
+        api_keys: Sequence[str],
+        admin_key: str | None,
+        tenant_keys: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self._callers = [
             (_digest(key), Caller(owner=owner_of(key), is_admin=admin_key is None))
             for key in api_keys
+        ]
+        self._callers += [
+            (
+                _digest(key),
+                Caller(owner=owner_of(key), is_admin=admin_key is None, tenant=tenant),
+            )
+            for tenant, key in tenant_keys
         ]
         if admin_key is not None:
             self._callers.append(
@@ -124,6 +142,7 @@ class AccessMiddleware:
         self._keyring = Keyring(
             [key.get_secret_value() for key in settings.api_keys],
             None if settings.admin_key is None else settings.admin_key.get_secret_value(),
+            [(tenant, key.get_secret_value()) for tenant, key in settings.tenant_keys],
         )
         self._is_exposed = not is_loopback(settings.host)
         self._names = {"localhost", _bare(settings.host), *map(_bare, settings.allowed_hosts)}

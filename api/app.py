@@ -17,7 +17,6 @@ from api.access import AccessMiddleware
 from api.admission import Admission
 from api.application import Application
 from api.body_limit import BodyLimitMiddleware
-from api.bot_completion import Transcripts
 from api.error_table import TABLE, RequestError, to_request_error
 from api.metrics import registry_of
 from api.routes import (
@@ -74,7 +73,6 @@ def create_app(application: Application) -> FastAPI:
     app.state.application = application
     settings = application.settings
     app.state.admission = Admission(settings.max_concurrent + settings.max_waiting)
-    app.state.transcripts = Transcripts()
     app.state.detections = watermark.new_buckets()
     app.state.metrics = (
         None

@@ -14,7 +14,9 @@ from api.bot_service import BotService
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings
+from api.tenants import Tenants
 from api.timer_sweep import TimerSweep
+from api.transcripts import Transcripts
 from api.watermark_finder import MarkFinder
 from dialog.reply import CallCard, EvidenceFound, Reply, TurnRequest
 from dialog.session import SessionStore
@@ -63,7 +65,8 @@ class Application:
     `decoder_runs_as` says what computes the chat model and why that was chosen; it is for the
     terminal, since it may name files of this machine. `mark_finder` is None where there is no key,
     `bots` where the program serves none, `runs` where there are no tools. `call_counts` counts the
-    calls of tools, by whomever. `call_form` is how the chat model writes calls of tools.
+    calls of tools, by whomever. `call_form` is how the chat model writes calls of tools. This is
+    the service of the keys that belong to no tenant; `tenants` has those of the others.
     """
 
     settings: Settings
@@ -84,7 +87,20 @@ class Application:
     runs: ToolRuns | None = None
     call_counts: CallCounts = field(default_factory=CallCounts)
     call_form: CallForm = OWN
+    tenants: "Tenants[Application] | None" = None
+    transcripts: Transcripts = field(default_factory=Transcripts)
     on_close: tuple[Callable[[], None], ...] = ()
+
+    def of_tenant(self, name: str) -> "Application":
+        """Return the service of a tenant, or this one where the name is empty.
+
+        Raises:
+            TenantUnavailableError: its data cannot be opened.
+        """
+        if not name:
+            return self
+        assert self.tenants is not None, "keys of tenants come from the settings that made these"
+        return self.tenants.of(name)
 
     def close(self) -> None:
         """Stop what is under way, then call `on_close` in order; calling it twice is harmless."""

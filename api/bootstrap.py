@@ -6,25 +6,23 @@ language topics are indexed first and whose library docstrings follow in the bac
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import sqlalchemy
 
 from api.application import Application
-from api.background import BackgroundIngest
-from api.bot_bootstrap import build_bots
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings, unworkable_settings
-from api.state_database import index_folder, open_state_database
-from api.timer_sweep import TimerSweep
-from api.toolbox import build_registry, strategies_of
+from api.state_database import index_folder
+from api.tenant import place_of
+from api.tenant_bootstrap import PRIORS, Shared, build_tenant
+from api.tenants import Tenants
 from api.watermark_finder import Entropies, MarkFinder
 from api.watermark_keys import open_ring
 from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy
-from dialog.agent import DialogAgent
-from dialog.session import SQLSessionStore
 from index.store import CollectionStore
 from llm.async_engine import AsyncEngine
 from llm.checkpoint import Decoder, load_decoder
@@ -41,21 +39,15 @@ from llm.thread_count import set_threads
 from llm.watermark.keys import KeyRing
 from llm.watermark.marker import Marker
 from llm.watermark.scheme import Scheme
-from rag.ingest import Ingestor, Progress
+from rag.ingest import Progress
 from rag.pipeline import RetrievalPipeline
-from rag.python_reference import LIBRARY_PREFIX, count, language_topics, library_docstrings
-from tools.agent_log import SQLRunStore
-from tools.audit import AuditLog
+from rag.python_reference import count, language_topics, library_docstrings
 from tools.call_counts import CallCounts
-from tools.runs import ToolRuns
 
 logger = logging.getLogger(__name__)
 
 OnProgress = Callable[[str, int, int], None]
 
-# Six thousand short docstrings share words with any question about the language and crowd out the
-# reference that explains it; questions about the library are far nearer to them than this.
-PRIORS = {LIBRARY_PREFIX: -0.15}
 MEASUREMENTS = "measurements.json"
 LIBRARY_LABEL = "Python library docstrings"
 TOPICS_LABEL = "indexing the Python language reference"
@@ -104,46 +96,26 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
         models.path(settings.embedding_model), name=settings.embedding_model
     )
     report("loading the models", 2)
-    database = open_state_database(settings)
-    store = CollectionStore(database, threads=threads, folder=index_folder(settings))
-    sessions = SQLSessionStore(database)
-    foreground = Foreground()
-    ingestor = Ingestor(store, embedder)
-    retrieval = RetrievalPipeline(store.open, embedder, priors=PRIORS)
-    registry = build_registry(settings, lambda text, name: retrieval.find(text, name).passages)
-    audit, runs_store, counts = AuditLog(database), SQLRunStore(database), CallCounts()
-    call_form = core.model.template.call_form
-    strategies = partial(strategies_of, call_form=call_form)
-    runs = (
-        ToolRuns(engine, registry, audit, runs_store, strategies, counts=counts)
-        if len(registry)
-        else None
-    )
-    agent = DialogAgent(engine, retrieval, sessions, max_tokens=settings.max_tokens, runs=runs)
-    report("loading the models", 3)
-    bots = build_bots(settings, database, model=engine, retrieval=retrieval, counts=counts)
-    timers = TimerSweep(bots.sweep)
-    timers.start()
-    return Application(
+    shared = Shared(
         settings=settings,
-        agent=agent,
-        chat_model=engine,
-        embedder=embedder,
-        store=store,
-        ingestor=ingestor,
-        sessions=sessions,
-        foreground=foreground,
-        background=BackgroundIngest(ingestor, foreground),
-        readiness=Readiness(),
+        threads=threads,
         engine=engine,
+        embedder=embedder,
+        foreground=Foreground(),
+        readiness=Readiness(),
         decoder_runs_as=core.model.compute.reason,
         mark_finder=_mark_finder(settings, ring, core.model, engine.entropies),
-        bots=bots,
-        timers=timers,
-        runs=runs,
-        call_counts=counts,
-        call_form=call_form,
-        on_close=(engine.close, store.close, database.dispose),
+        call_counts=CallCounts(),
+        call_form=core.model.template.call_form,
+    )
+    application = build_tenant(shared, "")
+    tenants = Tenants(settings.tenants, partial(build_tenant, shared))
+    tenants.open_all()
+    report("loading the models", 3)
+    return replace(
+        application,
+        tenants=tenants,
+        on_close=(tenants.close, engine.close, *application.on_close),
     )
 
 
@@ -155,7 +127,9 @@ def retrieval_alone(settings: Settings, database: sqlalchemy.Engine) -> Retrieva
     """
     weights = ModelStore(settings.home).path(settings.embedding_model)
     embedder = load_text_encoder(weights, name=settings.embedding_model)
-    store = CollectionStore(database, threads=settings.threads or 1, folder=index_folder(settings))
+    store = CollectionStore(
+        database, threads=settings.threads or 1, folder=index_folder(place_of(settings, ""))
+    )
     return RetrievalPipeline(store.open, embedder, priors=PRIORS)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import sqlalchemy
 
 from api.bot_service import BotLog, BotService
-from api.schema_version import upgrade
 from api.settings import Settings
+from api.state_database import state_database
 from dialog.bot.definition import BotDefinition
 from dialog.knowledge.collection_search import CollectionKnowledge, Retrieval
 from dialog.knowledge.documents import DocumentKnowledge
@@ -25,7 +25,6 @@ from dialog.task.sql_log import SQLTaskLog
 from dialog.task.tool_runner import ToolRunner
 from dialog.task.understanding import Tracker
 from dialog.tracker.rule import RuleTracker
-from index.database import open_database
 from llm.chat import ChatModel
 from tools.audit import AuditLog, AuditSink
 from tools.call_counts import CallCounts
@@ -95,14 +94,8 @@ def simulation_connector() -> AgentConnector:
 @contextmanager
 def stored_logs(settings: Settings) -> Iterator[SQLTaskLog]:
     """Give the conversations with bots that the state folder holds, to be read."""
-    database = open_database(
-        settings.database_url or f"sqlite:///{settings.state / 'causerie.sqlite'}"
-    )
-    try:
-        upgrade(database)
+    with state_database(settings) as database:
         yield SQLTaskLog(database)
-    finally:
-        database.dispose()
 
 
 def story_parts() -> tuple[dict[str, Tracker], KnowledgeBase]:

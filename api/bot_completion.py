@@ -9,11 +9,9 @@ conversation, so that no deed is done twice.
 import hashlib
 import json
 import secrets
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -26,32 +24,11 @@ from api.chat_message import ChatMessage
 from api.chat_request import ChatCompletionRequest
 from api.error_table import RequestError
 from api.streaming import DONE, EventStream, to_event
+from api.transcripts import Transcripts
 from dialog.task.events import TaskEvent, UserUttered
 from dialog.task.messages import UserMessage
 
-_MAX_KEPT: Final = 10_000
 Json = dict[str, Any]
-
-
-class Transcripts:
-    """Which conversations have which transcript; the newest `_MAX_KEPT` of them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ids: OrderedDict[str, list[tuple[str, int]]] = OrderedDict()
-
-    def note(self, digest: str, conversation_id: str, turns: int) -> None:
-        """Remember that a conversation has a transcript after so many turns."""
-        with self._lock:
-            self._ids.setdefault(digest, []).append((conversation_id, turns))
-            self._ids.move_to_end(digest)
-            while len(self._ids) > _MAX_KEPT:
-                self._ids.popitem(last=False)
-
-    def of(self, digest: str) -> list[tuple[str, int]]:
-        """Return the conversations that had this transcript and after how many turns."""
-        with self._lock:
-            return list(self._ids.get(digest, ()))
 
 
 async def complete_as_bot(

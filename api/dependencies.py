@@ -14,7 +14,7 @@ from api.error_table import RequestError
 
 def _application(request: Request) -> Application:
     application: Application = request.app.state.application
-    return application
+    return application.of_tenant(_caller(request).tenant)
 
 
 def _admission(request: Request) -> Admission:

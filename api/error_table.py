@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 
+from api.errors import TenantUnavailableError
 from dialog.bot.problems import BotFileErrors
 from dialog.errors import (
     BotVersionError,
@@ -161,6 +162,9 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
         status=503, code="conversation_busy", type="server_error", headers=_SOON
     ),
     EngineBusyError: Row(status=503, code="engine_busy", type="server_error", headers=_SOON),
+    TenantUnavailableError: Row(
+        status=503, code="tenant_unavailable", type="server_error", headers=_SOON
+    ),
     DatabaseBusyError: Row(status=503, code="database_busy", type="server_error", headers=_SOON),
 }
 

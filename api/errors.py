@@ -4,6 +4,7 @@ ApplicationError            one sentence for the terminal, no traceback
 ├── ConfigurationError      settings that cannot be served
 ├── StateFolderHeldError    another process serves this state folder; names its pid and address
 ├── PortInUseError          somebody listens there already
+├── TenantUnavailableError  the data of a tenant cannot be opened
 └── ServerError             a running server could not be asked, or answered with an error
 """
 
@@ -22,6 +23,10 @@ class StateFolderHeldError(ApplicationError):
 
 class PortInUseError(ApplicationError):
     """The port to serve on is taken."""
+
+
+class TenantUnavailableError(ApplicationError):
+    """The data of a tenant cannot be opened; others are served all the same."""
 
 
 class ServerError(ApplicationError):

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.errors import ConfigurationError
@@ -21,7 +29,8 @@ from llm.precision import Determinism, Device, Precision
 
 ENV_PREFIX = "CAUSERIE_"
 
-_SECRETS = {"api_keys", "admin_key", "database_url", "watermark_keys"}
+_SECRETS = {"api_keys", "admin_key", "database_url", "tenant_keys", "watermark_keys"}
+MAX_TENANT_CHARS = 64
 _TYPO_CUTOFF = 0.85
 _WHERE = "(docs/settings.md lists the settings)"
 
@@ -54,9 +63,28 @@ def _named_file(value: object) -> object:
     return value
 
 
+def _tenant_key(value: object) -> object:
+    """Read `acme=KEY` as a tenant and its key."""
+    if isinstance(value, str):
+        name, sign, key = value.partition("=")
+        if not (sign and name.strip() and key):
+            raise ValueError("the key of a tenant is written NAME=KEY")
+        return name.strip(), key.strip()
+    return value
+
+
+def _tenant_name(value: str) -> str:
+    if len(value) > MAX_TENANT_CHARS or not value.isprintable():
+        raise ValueError(f"a tenant's name has at most {MAX_TENANT_CHARS} printable characters")
+    return value
+
+
 NamedFile = Annotated[tuple[str, Path], BeforeValidator(_named_file)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 ApiKey = Annotated[SecretStr, AfterValidator(_strong_enough)]
+TenantKey = Annotated[
+    tuple[Annotated[str, AfterValidator(_tenant_name)], ApiKey], BeforeValidator(_tenant_key)
+]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 ToolName = Literal["calculator", "clock", "units", "programs", "search"]
 TOOL_NAMES: tuple[ToolName, ...] = ("calculator", "clock", "units", "programs", "search")
@@ -90,6 +118,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65_535)
     api_keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_split)] = ()
     admin_key: ApiKey | None = None
+    tenant_keys: Annotated[tuple[TenantKey, ...], NoDecode, BeforeValidator(_split)] = ()
     allowed_hosts: CommaSeparated = ()
     allowed_origins: CommaSeparated = ()
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
@@ -131,13 +160,31 @@ class Settings(BaseSettings):
         """The folder of one's own heads; they count more than those that are shipped."""
         return self.home / "heads"
 
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """The names of the tenants, each once."""
+        return tuple(dict.fromkeys(name for name, _ in self.tenant_keys))
+
+    @field_validator("tenant_keys", mode="after")
+    @classmethod
+    def _keys_are_told_apart(
+        cls, value: tuple[TenantKey, ...], info: ValidationInfo
+    ) -> tuple[TenantKey, ...]:
+        others = [*info.data.get("api_keys", ()), info.data.get("admin_key")]
+        keys = [key for _, key in value] + [key for key in others if key is not None]
+        if len({key.get_secret_value() for key in keys}) < len(keys):
+            raise ValueError(
+                "a key belongs to one tenant and is no key of others; make a new one for each"
+            )
+        return value
+
     def require_safe_host(self) -> None:
         """Refuse to serve other machines without a key.
 
         Raises:
             ConfigurationError: `host` is not a loopback address and no API key is set.
         """
-        if not self.api_keys and not is_loopback(self.host):
+        if not (self.api_keys or self.tenant_keys) and not is_loopback(self.host):
             raise ConfigurationError(
                 f"host {self.host} can be reached from other machines, and no API key is set; set"
                 f" {ENV_PREFIX}API_KEYS, or serve 127.0.0.1"

@@ -1,4 +1,4 @@
-"""The database of the state folder, opened and brought to the program's schema; without models."""
+"""The database of a tenant, opened and brought to the program's schema; without models."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,33 +8,35 @@ from sqlalchemy import Engine
 
 from api.schema_version import upgrade
 from api.settings import Settings
+from api.tenant import TenantPlace, place_of
 from index.database import open_database
 
 
-def open_state_database(settings: Settings) -> Engine:
-    """Return the engine of the settings' database; the caller disposes of it.
+def open_place(place: TenantPlace) -> Engine:
+    """Return the engine of a tenant's database; the caller disposes of it.
 
     Raises:
         SchemaVersionError: the database was written by a newer version.
     """
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = open_database(
-        settings.database_url or f"sqlite:///{settings.state / 'causerie.sqlite'}"
-    )
-    upgrade(database)
+    place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = open_database(place.database_url, schema=place.schema)
+    try:
+        upgrade(database)
+    except BaseException:
+        database.dispose()
+        raise
     return database
 
 
-def index_folder(settings: Settings) -> Path | None:
+def index_folder(place: TenantPlace) -> Path | None:
     """Return where indexes of collections lie; None is beside the file that is the database."""
-    url = settings.database_url
-    return None if url is None or url.startswith("sqlite") else settings.state / "index"
+    return None if place.database_url.startswith("sqlite") else place.state / "index"
 
 
 @contextmanager
-def state_database(settings: Settings) -> Iterator[Engine]:
-    """Give the database for a while."""
-    database = open_state_database(settings)
+def state_database(settings: Settings, tenant: str = "") -> Iterator[Engine]:
+    """Give the database of a tenant for a while; the empty name is the tenant without a name."""
+    database = open_place(place_of(settings, tenant))
     try:
         yield database
     finally:

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ from api.application import Application, TurnPart
 from api.background import BackgroundIngest
 from api.foreground import Foreground
 from api.readiness import Readiness
-from api.schema_version import upgrade
 from api.settings import Settings
+from api.state_database import index_folder, open_place
+from api.tenant import place_of
+from api.tenants import Tenants
 from dialog.events import ConversationOpened, EvidenceRetrieved, SystemUttered, UserUttered
 from dialog.reply import EvidenceFound, Reply, Timings, TurnRequest
 from dialog.session import SessionStore, SQLSessionStore
-from index.database import open_database
 from index.store import CollectionStore
 from llm.chat import FinishReason, Message, TextDelta, Usage
 from llm.testing import ScriptedChatModel
@@ -146,15 +149,29 @@ class ScriptedAgent:
 @contextmanager
 def application_of_doubles(state: Path, **settings: Any) -> Iterator[Application]:
     """Give an application over real storage and scripted models; closes it at the end."""
-    database = open_database(f"sqlite:///{state / 'causerie.sqlite'}")
-    upgrade(database)
+    wanted = Settings(**{"home": state / "home", "state": state, **settings})
+    application = _tenant_of_doubles(wanted, "")
+    tenants = Tenants(wanted.tenants, partial(_tenant_of_doubles, wanted))
+    tenants.open_all()
+    application = replace(
+        application, tenants=tenants, on_close=(tenants.close, *application.on_close)
+    )
+    try:
+        yield application
+    finally:
+        application.close()
+
+
+def _tenant_of_doubles(settings: Settings, tenant: str) -> Application:
+    place = place_of(settings, tenant)
+    database = open_place(place)
     embedder = HashingEmbedder()
-    store = CollectionStore(database, threads=1)
+    store = CollectionStore(database, threads=1, folder=index_folder(place))
     sessions = SQLSessionStore(database)
     ingestor = Ingestor(store, embedder)
     foreground = Foreground()
-    application = Application(
-        settings=Settings(**{"home": state / "home", "state": state, **settings}),
+    return Application(
+        settings=settings.model_copy(update={"state": place.state}),
         agent=ScriptedAgent(store, embedder, sessions),
         chat_model=ScriptedChatModel(),
         embedder=embedder,
@@ -164,12 +181,8 @@ def application_of_doubles(state: Path, **settings: Any) -> Iterator[Application
         foreground=foreground,
         background=BackgroundIngest(ingestor, foreground),
         readiness=Readiness(None),
-        on_close=(database.dispose,),
+        on_close=(store.close, database.dispose),
     )
-    try:
-        yield application
-    finally:
-        application.close()
 
 
 def read_events(text: str) -> list[Mapping[str, Any] | str]:

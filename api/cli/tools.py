@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from api.settings import load_settings
-from api.state_database import open_state_database
+from api.state_database import open_place
+from api.tenant import place_of
 from api.toolbox import build_registry
 from llm.chat import ToolCall
 from rag.document import Passage
@@ -66,7 +67,7 @@ def call_tool(
 ) -> None:
     """Call a tool as an answer would: checked, within its time, written to the audit log."""
     settings = load_settings()
-    database = open_state_database(settings)
+    database = open_place(place_of(settings, ""))
     try:
 
         def find(text: str, collection: str) -> tuple[Passage, ...]:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.admission import Admission
 from api.application import Application, TurnPart
-from api.bot_completion import Transcripts, complete_as_bot
+from api.bot_completion import complete_as_bot
 from api.bot_service import PREFIX
 from api.chat_answer import AnswerWriter, Json
 from api.chat_request import ChatCompletionRequest
@@ -61,8 +61,7 @@ async def create_chat_completion(
 ) -> Response:
     """Answer a chat, whole or as a stream."""
     if body.model.startswith(PREFIX) and application.bots is not None:
-        transcripts: Transcripts = request.app.state.transcripts
-        return await complete_as_bot(body, application.bots, caller, transcripts)
+        return await complete_as_bot(body, application.bots, caller, application.transcripts)
     if body.model != application.chat_model.name:
         raise unknown_model(body.model, [application.chat_model.name, *bot_names(application)])
     check_may_choose_mark(body, caller)
