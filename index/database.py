@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeDecorator
 
 from index import postgres_server, sqlite_file, transaction
 from index.errors import DatabaseBusyError
-from index.transaction import NOT_DURABLE, READ_ONLY
+from index.transaction import NOT_DURABLE, READ_ONLY, SECURE
 
 DEFAULT_SCHEMA = "causerie"
 
@@ -97,8 +97,12 @@ def reading(database: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(database: Engine, *, is_durable: bool = True) -> Iterator[Connection]:
+def writing(
+    database: Engine, *, is_durable: bool = True, is_secure: bool = False
+) -> Iterator[Connection]:
     """Give a connection that holds the write lock; commits at the end, rolls back on an exception.
+
+    What is removed by a secure one is overwritten with zeros.
 
     What is not durable survives the end of the program but not a power cut, and costs no wait for
     the disk: for notes on things that can be done again.
@@ -107,7 +111,7 @@ def writing(database: Engine, *, is_durable: bool = True) -> Iterator[Connection
         DatabaseBusyError: another process kept the lock for `transaction.BUSY_TIMEOUT_S`.
     """
     with database.connect() as connection:
-        connection.execution_options(**{NOT_DURABLE: not is_durable})
+        connection.execution_options(**{NOT_DURABLE: not is_durable, SECURE: is_secure})
         try:
             under_way = connection.begin()
         except OperationalError as error:
@@ -120,3 +124,18 @@ def writing(database: Engine, *, is_durable: bool = True) -> Iterator[Connection
             ) from error
         with under_way:
             yield connection
+
+
+def checkpoint(database: Engine) -> bool:
+    """Move the write-ahead log into the database and empty it; False where a reader was in the way.
+
+    Until then the log still holds what a secure transaction removed. A server sees to its own.
+    """
+    if is_on_server(database):
+        return True
+    raw = database.raw_connection()
+    try:
+        is_busy, _, _ = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        raw.close()
+    return not is_busy

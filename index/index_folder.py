@@ -43,21 +43,32 @@ class IndexFolder:
         """Return the manifest that `pointer` names; None, and quarantine, where it is damaged."""
         if not pointer:
             return None
-        words = pointer.split()
-        path = self.manifests / f"{words[0] if words else ''}.json"
+        path = self.manifests / f"{pointer.split(maxsplit=1)[0] if pointer.strip() else ''}.json"
         try:
-            if len(words) != 2 or pointer != f"{words[0]} {words[1]}\n":
-                raise IndexFileError(f"{self._current} does not name a manifest")  # noqa: TRY301
-            data = path.read_bytes()
-            if hash_of(data) != words[1]:
-                raise IndexFileError(f"{path} is not the file that was written")  # noqa: TRY301
-            return Manifest.from_bytes(data)
+            return self.read(pointer)
         except (OSError, ValueError, IndexFileError) as error:
             if self.pointer() == pointer:  # else another process has published meanwhile
                 self.set_aside(path if path.is_file() else self._current, str(error))
                 if path.name != self._current.name and self.pointer() == pointer:
                     self.set_aside(self._current, str(error))
             return None
+
+    def read(self, pointer: str) -> Manifest:
+        """Return the manifest that `pointer` names.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is no manifest of this version.
+            IndexFileError: it is not the file that was written.
+        """
+        words = pointer.split()
+        if len(words) != 2 or pointer != f"{words[0]} {words[1]}\n" or not words[0].isdigit():
+            raise IndexFileError(f"{self._current} does not name a manifest")
+        path = self.manifests / f"{words[0]}.json"
+        data = path.read_bytes()
+        if hash_of(data) != words[1]:
+            raise IndexFileError(f"{path} is not the file that was written")
+        return Manifest.from_bytes(data)
 
     def check(self, entry: SegmentEntry) -> Path:
         """Return the folder of a segment whose files are all what was written.
@@ -90,7 +101,14 @@ class IndexFolder:
         name = f"{manifest.generation:06d}"
         replace_file(self.manifests / f"{name}.json", data)
         replace_file(self._current, f"{name} {hash_of(data)}\n".encode())
-        self._drop_old(manifest)
+        self._drop_old(manifest, KEPT_MANIFESTS)
+
+    def drop_older(self) -> None:
+        """Remove every generation but the current one, and what is in quarantine; needs LOCK."""
+        manifest = self.manifest(self.pointer())
+        if manifest is not None:
+            self._drop_old(manifest, 1)
+        remove_tree(self.quarantined)
 
     def forget(self) -> None:
         """Drop what is current, with all manifests and segments; nothing but time is lost."""
@@ -139,9 +157,9 @@ class IndexFolder:
                 else:
                     path.unlink(missing_ok=True)
 
-    def _drop_old(self, manifest: Manifest) -> None:
+    def _drop_old(self, manifest: Manifest, num_kept: int) -> None:
         names = sorted(path.stem for path in self.manifests.glob("*.json"))
-        kept = [n for n in names if n <= f"{manifest.generation:06d}"][-KEPT_MANIFESTS:]
+        kept = [n for n in names if n <= f"{manifest.generation:06d}"][-num_kept:]
         wanted = {entry.name for entry in manifest.segments}
         for name in names:
             path = self.manifests / f"{name}.json"

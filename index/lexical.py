@@ -36,6 +36,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import DatabaseError
 
 from index.analyser import analyse
 from index.errors import FilterError, IndexFileError
@@ -189,6 +190,73 @@ class LexicalTable:
         return PostingBlock.of_rows(
             self._stored(connection, after, last), heading_weight=HEADING_WEIGHT
         )
+
+    @property
+    def blocks_name(self) -> str:
+        """The name of the table of blocks."""
+        return self._blocks.name
+
+    def number_on(self, connection: Connection, seq: int) -> None:
+        """Number this write behind `seq`, as one that took rows away."""
+        after = self._state.c.seq + seq + 1
+        connection.execute(update(self._state).values(seq=after, seq_deleted=after))
+
+    def block_bytes(self, connection: Connection, number: int) -> bytes:
+        """Return a block as it is stored."""
+        data = connection.scalar(select(self._blocks.c.data).where(self._blocks.c.id == number))
+        return data or b""
+
+    def row_ids(self, connection: Connection) -> list[list[int]]:
+        """Return the ids of the rows of terms, and of those of surfaces, each ascending."""
+        return [
+            list(connection.scalars(select(table.c.rowid).order_by(table.c.rowid)))
+            for table in (self._rows, self._surfaces)
+        ]
+
+    def terms(
+        self, connection: Connection, chunk_ids: Sequence[int]
+    ) -> list[tuple[int, ChunkTerms]]:
+        """Return the words of chunks as they are stored."""
+        surfaces = select(self._surfaces).where(self._surfaces.c.rowid.in_(chunk_ids))
+        surface = {row.rowid: row.surface for row in connection.execute(surfaces)}
+        rows = connection.execute(select(self._rows).where(self._rows.c.rowid.in_(chunk_ids)))
+        return [
+            (
+                row.rowid,
+                ChunkTerms(lex=row.lex, heading=row.heading, surface=surface.get(row.rowid, "")),
+            )
+            for row in rows
+        ]
+
+    def integrity(self, connection: Connection) -> Iterator[str]:
+        """Give what FTS5 finds wrong with itself; needs a write transaction."""
+        for table in (self._rows, self._surfaces):
+            name = table.name
+            try:
+                connection.exec_driver_sql(
+                    f"INSERT INTO {name}({name}, rank) VALUES ('integrity-check', 1)"  # noqa: S608  # the name is ours
+                )
+            except DatabaseError as error:
+                yield f"the index of {name} is not that of its rows: {error.orig}"
+
+    def forget(self, connection: Connection) -> None:
+        """Leave nothing of rows that were removed: not in FTS5's index, nor in blocks."""
+        live = self.live_ids(connection)
+        for number, first, last in self.block_spans(connection):
+            ids = self.block(connection, number).ids
+            if np.isin(ids, live).all():
+                continue
+            level = connection.scalar(
+                select(self._blocks.c.level).where(self._blocks.c.id == number)
+            )
+            connection.execute(delete(self._blocks).where(self._blocks.c.id == number))
+            made = self.block_of(connection, first - 1, last)
+            self._store(connection, made, first, last, level=int(level or 0))
+        for name in (self._rows.name, self._surfaces.name):
+            connection.exec_driver_sql(
+                f"INSERT INTO {name}({name}) VALUES ('optimize')"  # noqa: S608  # the name is ours
+            )
+        self.number_on(connection, 0)
 
     def matching(self, connection: Connection, query: WordQuery) -> Int64[np.ndarray, " m"]:
         """Return the ids of the rows that hold all phrases and beginnings of a query, ascending."""

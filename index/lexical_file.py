@@ -59,6 +59,12 @@ class LexicalFile:
             if part.exists():
                 part.replace(part.with_name(f"broken-{part.name}"))
 
+    def remove(self) -> None:
+        """Remove the file; the next search makes another."""
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:

@@ -75,8 +75,12 @@ class Sealing:
         disk_budget: int | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         wait: bool = False,
+        purge: bool = False,
     ) -> Upkept:
         """Seal what is outside of segments once there are `fewest` rows, then merge what is due.
+
+        With `purge` every segment that holds a dead row is written anew, and no older generation
+        nor anything in quarantine is left.
 
         `disk_budget` bounds the bytes that are needed besides; None stands for what is free, but
         a tenth of the disk.
@@ -93,7 +97,11 @@ class Sealing:
                 state = self._state(connection)
                 sealed = self._sealed(connection, state, fewest)
                 tuning = self._tuning(connection)
-            return self._merged(sealed, tuning, disk_budget, should_stop)
+            most_dead = 0.0 if purge else MOST_DEAD
+            done = self._merged(sealed, tuning, most_dead, disk_budget, should_stop)
+            if purge:
+                self._folder.drop_older()
+            return done
 
     def _state(self, connection: Connection) -> _State:
         now = serving(connection, self._key.id, self._key.name)
@@ -168,13 +176,14 @@ class Sealing:
         self,
         sealed: tuple[Manifest, list[Segment], int],
         tuning: Tuning | None,
+        most_dead: float,
         disk_budget: int | None,
         should_stop: Callable[[], bool],
     ) -> Upkept:
         manifest, segments, num_sealed = sealed
         num_merged = num_dropped = 0
         while True:
-            group = _due(segments, tuning)
+            group = _due(segments, tuning, most_dead)
             if not group:
                 return Upkept(num_sealed=num_sealed, num_merged=num_merged, num_dropped=num_dropped)
             postponed = "interrupted" if should_stop() else self._too_much(group, disk_budget)
@@ -250,11 +259,11 @@ class Sealing:
         return f"merging {len(group)} segments needs {needed} bytes of disk, {budget} may be used"
 
 
-def _due(segments: Sequence[Segment], tuning: Tuning | None) -> list[Segment]:
+def _due(segments: Sequence[Segment], tuning: Tuning | None, most_dead: float) -> list[Segment]:
     """Return segments that should become one now, the smallest of them first."""
     for segment in segments:
         dead = len(segment.ids) - segment.num_alive
-        if dead > MOST_DEAD * len(segment.ids):
+        if dead > most_dead * len(segment.ids):
             return [segment]
         if segment.entry.choice != choice_for(len(segment.ids), tuning):
             return [segment]

@@ -80,4 +80,6 @@ def _begin(connection: Connection) -> None:
     wish = Wish.of(connection)
     connection.exec_driver_sql(f"PRAGMA query_only = {int(wish.is_read_only)}")
     connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if wish.is_durable else 'NORMAL'}")
+    if wish.is_secure:
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
     connection.exec_driver_sql("BEGIN" if wish.is_read_only else "BEGIN IMMEDIATE")

@@ -4,12 +4,13 @@ import builtins
 import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from index.analyser import fingerprint as analyser_fingerprint
 from index.analyser import language_of
@@ -26,17 +27,17 @@ from index.lexical import LexicalTable
 from index.lexical_file import LexicalFile
 from index.lexical_lane import LexicalLane
 from index.live_index import CollectionKey, LiveIndex
+from index.maintenance import CanaryLog, Maintenance
 from index.protocol import CollectionInfo, Metric
 from index.sealing import Sealing
 from index.stop_words import Language
-from index.stored_terms import stored_terms
 from index.tables import chunks, collections, documents, vector_sets
+from index.term_renewal import renew_terms
 from index.text_cache import TextCache
 from index.upkeep import Upkeep
 
 LEXICAL_FILE = "keywords.sqlite"
 
-_BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -47,6 +48,17 @@ def check_collection_name(name: str) -> None:
             f"collection name {name!r} must be 1 to 64 of the characters A-Z a-z 0-9 _ . - and"
             " start with a letter or digit"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Opened:
+    """What is kept of a collection between calls."""
+
+    live: LiveIndex
+    lane: LexicalLane
+    filters: FilterLane
+    files: CollectionFiles
+    canaries: CanaryLog
 
 
 class CollectionStore:
@@ -74,6 +86,8 @@ class CollectionStore:
         self._live: dict[int, LiveIndex] = {}
         self._lanes: dict[int, LexicalLane] = {}
         self._filters: dict[int, FilterLane] = {}
+        self._files: dict[int, CollectionFiles] = {}
+        self._canaries: dict[int, CanaryLog] = {}
         self._lock = threading.Lock()
         self._folder = folder or Path(str(database.url.database)).parent / "index"
         self._upkeep = Upkeep(self._write_files)
@@ -171,6 +185,41 @@ class CollectionStore:
         stored texts. What is returned goes on seeing every write, and raises that error once the
         collection is deleted, also when another takes its name.
         """
+        parts = self._opened(name)
+        key, lane = parts.live.key, parts.lane
+        words: WordSource = OwnWords()
+        if self._lexical_file is not None:
+            words = DerivedWords(key.id, key.name, lane.language, self._lexical_file)
+        return StoredCollection(
+            self._database,
+            key,
+            parts.files,
+            parts.live,
+            lane,
+            parts.filters,
+            self._texts,
+            words=words,
+        )
+
+    def maintenance(self, name: str) -> Maintenance:
+        """Return what verifies, repairs, compacts and purges a collection, and its health.
+
+        Raises:
+            UnknownCollectionError: there is none of this name.
+        """
+        parts = self._opened(name)
+        return Maintenance(
+            self._database,
+            parts.files,
+            parts.live,
+            parts.lane,
+            parts.canaries,
+            partial(self._renew_terms, parts.live.key.id, parts.lane.language, force=True),
+            threads=self._threads,
+            has_words=self._lexical_file is None,
+        )
+
+    def _opened(self, name: str) -> "_Opened":
         with reading(self._database) as connection:
             row = connection.execute(select(collections).where(collections.c.name == name)).first()
             if row is None:
@@ -191,14 +240,14 @@ class CollectionStore:
             language=language,
         )
         with self._lock:
-            for dead in self._live.keys() - living:
-                del self._live[dead]
-            for dead in self._lanes.keys() - living:
-                del self._lanes[dead]
-            for dead in self._filters.keys() - living:
-                del self._filters[dead]
-            files = CollectionFiles(
-                self._folder / str(key.id), on_due=partial(self._upkeep.notify, key.id)
+            for held in (self._live, self._lanes, self._filters, self._files, self._canaries):
+                for dead in held.keys() - living:
+                    del held[dead]
+            files = self._files.setdefault(
+                key.id,
+                CollectionFiles(
+                    self._folder / str(key.id), on_due=partial(self._upkeep.notify, key.id)
+                ),
             )
             live = self._live.setdefault(
                 key.id,
@@ -208,43 +257,32 @@ class CollectionStore:
             filters = self._filters.setdefault(
                 key.id, FilterLane(key.id, kinds, lane.table, language)
             )
-        words: WordSource = OwnWords()
-        if self._lexical_file is not None:
-            words = DerivedWords(key.id, key.name, language, self._lexical_file)
-        return StoredCollection(
-            self._database, key, files, live, lane, filters, self._texts, words=words
-        )
+            canaries = self._canaries.setdefault(key.id, CanaryLog())
+            return _Opened(live=live, lane=lane, filters=filters, files=files, canaries=canaries)
 
     def _write_files(self, collection_id: int, should_stop: Callable[[], bool]) -> None:
         with self._lock:
             live = self._live.get(collection_id)
         if live is not None:
+            name = live.key.name
             Sealing(self._database, live.key, live.folder, threads=self._threads).run(
                 should_stop=should_stop
             )
+            self.maintenance(name).measure()
 
-    def _renew_terms(self, collection_id: int, language: Language) -> None:
+    def _renew_terms(self, collection_id: int, language: Language, *, force: bool = False) -> None:
+        if self._lexical_file is not None:
+            self._lexical_file.remove()
+            return
         wanted = analyser_fingerprint(language)
         with writing(self._database) as connection:
             # Another process may have renewed or deleted it since.
             analyser = connection.scalar(
                 select(collections.c.analyser).where(collections.c.id == collection_id)
             )
-            if analyser in {None, wanted}:
+            if analyser is None or (analyser == wanted and not force):
                 return
-            table = LexicalTable(collection_id)
-            table.drop(connection)
-            table.create(connection)
-            ids = connection.scalars(
-                select(chunks.c.id)
-                .where(chunks.c.collection_id == collection_id)
-                .order_by(chunks.c.id)
-            ).all()
-            for i in range(0, len(ids), _BATCH):
-                table.add(connection, stored_terms(connection, ids[i : i + _BATCH], language))
-            connection.execute(
-                update(collections).where(collections.c.id == collection_id).values(analyser=wanted)
-            )
+            renew_terms(connection, collection_id, language)
         with self._lock:
             self._lanes.pop(collection_id, None)
 

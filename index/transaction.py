@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 BUSY_TIMEOUT_S = 30.0
 READ_ONLY = "causerie_read_only"
 NOT_DURABLE = "causerie_not_durable"
+SECURE = "causerie_secure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,7 @@ class Wish:
 
     is_read_only: bool
     is_durable: bool
+    is_secure: bool
 
     @classmethod
     def of(cls, connection: Connection) -> "Wish":
@@ -23,4 +25,5 @@ class Wish:
         return cls(
             is_read_only=bool(options.get(READ_ONLY, False)),
             is_durable=not options.get(NOT_DURABLE, False),
+            is_secure=bool(options.get(SECURE, False)),
         )

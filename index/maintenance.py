@@ -1,0 +1,261 @@
+"""What keeps a stored collection well: verify, repair, compact, purge; and how it does.
+
+Letters: `q` queries, `d` their width, `k` neighbours.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, delete, func, select
+
+from index.canaries import Canaries
+from index.collection_files import CollectionFiles
+from index.database import checkpoint, reading, writing
+from index.derived_lexical import UnwrittenTable
+from index.document_rows import Commit, DocumentRows
+from index.inspection import CollectionHealth, CollectionStats, ProblemKind, Verification
+from index.lexical_lane import LexicalLane
+from index.live_index import CollectionKey, LiveIndex
+from index.recall import Recall
+from index.sealing import Sealing, Upkept
+from index.tables import chunks, commits, documents, old_chunks, old_documents
+from index.verifier import Verifier
+
+WANTED_RECALL = 0.95
+_CANARIES = 50
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CanaryLog:
+    """The last recall that was measured, of which generation of files, and when."""
+
+    generation: int = -1
+    recall: Recall | None = None
+    measured_at: datetime | None = None
+
+
+class Maintenance:
+    """Satisfies `Inspectable` and `Repairable` for one collection; safe for threads."""
+
+    def __init__(  # noqa: PLR0913  # made in one place
+        self,
+        database: Engine,
+        files: CollectionFiles,
+        live: LiveIndex,
+        lane: LexicalLane,
+        canaries: CanaryLog,
+        renew_terms: Callable[[], None],
+        *,
+        threads: int,
+        has_words: bool = True,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._live = live
+        self._lane = lane
+        self._canaries = canaries
+        self._renew_terms = renew_terms
+        self._threads = threads
+        self._has_words = has_words
+        self._lock = threading.Lock()
+
+    def verify(self, *, absent: Sequence[str] = ()) -> Verification:
+        """Compare everything with everything; see `index.verifier`.
+
+        Raises:
+            UnknownCollectionError: the collection was deleted.
+        """
+        return self._verifier.verify(absent=absent)
+
+    def repair(self) -> Verification:
+        """Make anew what is derived and damaged; return what is still wrong.
+
+        That is truth which is gone: documents to ingest again. A loss of acknowledged writes that
+        was reported is settled by this.
+
+        Raises:
+            OSError: the disk refused.
+            UnknownCollectionError: the collection was deleted.
+        """
+        before = self.verify()
+        kinds = {problem.kind for problem in before.problems}
+        if ProblemKind.WORDS in kinds:
+            self._renew_terms()
+        if ProblemKind.FILE in kinds:
+            self._set_files_aside()
+        with self._live.lock, reading(self._database) as connection:
+            self._live.catch_up(connection)
+        self._sealing.run(fewest=1, wait=True)
+        with reading(self._database) as connection:
+            last = self._last_commit(connection)
+        self._files.acknowledged.settle(last)
+        return self.verify() if kinds else before
+
+    def compact(
+        self,
+        *,
+        disk_budget: int | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> str:
+        """Seal what is not sealed and merge what is due; return why something was postponed.
+
+        Raises:
+            OSError: the disk refused; everything is as before.
+            UnknownCollectionError: the collection was deleted.
+        """
+        done: Upkept = self._sealing.run(
+            fewest=1, disk_budget=disk_budget, should_stop=should_stop, wait=True
+        )
+        return done.postponed
+
+    def purge(self, document_ids: Sequence[str]) -> Verification:
+        """Remove documents and all their earlier versions for good.
+
+        Rows are overwritten (SQLite's `secure_delete`), FTS5 and the blocks of postings are made
+        without them, segments that hold them are written anew, older generations and what is in
+        quarantine are dropped, the write-ahead log is emptied. A search as of an earlier write
+        then says that something is missing.
+
+        Raises:
+            OSError: the disk refused; purge again.
+            UnknownCollectionError: the collection was deleted.
+        """
+        words = self._lane.table if self._has_words else UnwrittenTable()
+        rows = DocumentRows(self.key.id, self.key.name, words)
+        with writing(self._database, is_secure=True) as connection:
+            commit = rows.begin(connection)
+            rows.delete(connection, document_ids, commit.seq)
+            for document_id in document_ids:
+                for table in (old_chunks, old_documents):
+                    connection.execute(
+                        delete(table).where(
+                            table.c.document_id == document_id,
+                            table.c.collection_id == self.key.id,
+                        )
+                    )
+            if self._has_words:
+                self._lane.table.forget(connection)
+        self._files.acknowledged.note(commit)
+        if not self._has_words:
+            self._renew_terms()
+        self._sealing.run(fewest=1, wait=True, purge=True)
+        checkpoint(self._database)
+        return self.verify(absent=document_ids)
+
+    def stats(self) -> CollectionStats:
+        """Return how much there is; raises `UnknownCollectionError`."""
+        with self._live.lock, reading(self._database) as connection:
+            now = self._live.catch_up(connection)
+            how = self._live.explain()
+            text_bytes = connection.scalar(
+                select(func.coalesce(func.sum(documents.c.num_bytes), 0)).where(
+                    documents.c.collection_id == self.key.id
+                )
+            )
+            num_documents, num_chunks, num_old = (
+                connection.scalar(
+                    select(func.count())
+                    .select_from(table)
+                    .where(table.c.collection_id == self.key.id)
+                )
+                or 0
+                for table in (documents, chunks, old_chunks)
+            )
+        folder = self._files.folder.path
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        return CollectionStats(
+            seq=now.seq,
+            num_documents=num_documents,
+            num_chunks=num_chunks,
+            num_old_chunks=num_old,
+            text_bytes=int(text_bytes or 0),
+            file_bytes=sum(sizes),
+            num_segments=how.num_segments,
+            num_unsealed=how.num_scanned,
+            num_dead=how.num_dead,
+        )
+
+    def health(self, *, measure: bool = False) -> CollectionHealth:
+        """Return how the collection does; with `measure` its canaries are asked now.
+
+        Raises:
+            UnknownCollectionError: the collection was deleted.
+        """
+        with self._lock:
+            if measure:
+                self.measure()
+        with self._live.lock, reading(self._database) as connection:
+            self._live.catch_up(connection)
+            how = self._live.explain()
+            loss = self._files.acknowledged.lost(connection, self.key.id)
+        total = how.num_sealed + how.num_dead
+        return CollectionHealth(
+            seq=how.seq,
+            num_segments=how.num_segments,
+            num_unsealed=how.num_scanned,
+            dead_share=how.num_dead / total if total else 0.0,
+            set_aside=how.set_aside,
+            withheld=how.withheld,
+            loss=loss,
+            recall=self._canaries.recall,
+            wanted_recall=WANTED_RECALL,
+            measured_at=self._canaries.measured_at,
+        )
+
+    def measure(self) -> Recall | None:
+        """Ask the canaries of every segment that is not exact; None where every row is compared."""
+        with self._live.lock, reading(self._database) as connection:
+            self._live.catch_up(connection)
+            segments = self._live.segments
+            generation = self._live.explain().generation
+        recalls = [
+            Canaries.drawn(segment.rows, num=_CANARIES, wanted=WANTED_RECALL).run(
+                segment.backend,
+                segment.rows,
+                self.key.metric,
+                effort=segment.entry.choice.effort,
+            )
+            for segment in segments
+            if not segment.entry.choice.builder.caps.is_exact and len(segment.ids) >= _CANARIES
+        ]
+        # The worst: what is below the target somewhere is below it for somebody's questions.
+        self._canaries.recall = min(recalls, key=lambda recall: recall.value, default=None)
+        self._canaries.generation = generation
+        self._canaries.measured_at = datetime.now(UTC)
+        return self._canaries.recall
+
+    @property
+    def key(self) -> CollectionKey:
+        """Which collection it is."""
+        return self._live.key
+
+    @property
+    def _verifier(self) -> Verifier:
+        return Verifier(
+            self._database, self.key, self._files, self._lane.table if self._has_words else None
+        )
+
+    @property
+    def _sealing(self) -> Sealing:
+        return Sealing(self._database, self.key, self._files.folder, threads=self._threads)
+
+    def _set_files_aside(self) -> None:
+        """Move every file that is not what was written to quarantine."""
+        folder = self._files.folder
+        with folder.locked():
+            manifest = folder.manifest(folder.pointer())  # quarantines itself and CURRENT
+            if manifest is None:
+                folder.forget()
+                return
+        # Segments that are damaged are set aside by whoever opens them, and by sealing.
+
+    def _last_commit(self, connection: Connection) -> Commit | None:
+        row = connection.execute(
+            select(commits.c.seq, commits.c.token)
+            .where(commits.c.collection_id == self.key.id)
+            .order_by(commits.c.seq.desc())
+            .limit(1)
+        ).first()
+        return None if row is None else Commit(seq=row.seq, token=row.token)
