@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import DatabaseError
@@ -41,6 +41,7 @@ class WordView:
     making: str = ""
 
 
+@runtime_checkable
 class WordSource(Protocol):
     """Where the words of a collection are."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import Connection, delete, insert, literal, select, update
 
@@ -52,6 +52,7 @@ class Commit:
     token: str
 
 
+@runtime_checkable
 class TermRows(Protocol):
     """Where the terms of chunks are written with them; see `index.lexical.LexicalTable`."""
 

@@ -224,6 +224,7 @@ class TextScores:
     cached_tokens: int = 0
 
 
+@runtime_checkable
 class TextScorer(Protocol):
     """A model that says how probable given texts are."""
 

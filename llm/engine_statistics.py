@@ -6,7 +6,7 @@ nothing of how they are published.
 
 import bisect
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from llm.sequence import Sequence
 
@@ -57,6 +57,7 @@ class EngineState:
         return self.used_blocks / self.num_blocks
 
 
+@runtime_checkable
 class CountedRequest(Protocol):
     """What is counted of a request (satisfied by `llm.request.Request`)."""
 
