@@ -1,14 +1,15 @@
 """Every index method: recall, speed, build time and memory, beside the libraries themselves.
 
-    python -m benchmarks.index [--part methods|overhead|tuner|million] [--num N] [--million N]
-        [--methods NAME,...] [--data FOLDER] [--json FILE]
+    python -m benchmarks.index [--part methods|overhead|tuner|million|filters|scifact|hybrid]
+        [--num N] [--million N] [--methods NAME,...] [--data FOLDER] [--json FILE]
 
 The vectors are all-MiniLM-L6-v2's of distinct utterances and sentences; the queries are others of
 them, that no index holds. A million is made from them (`benchmarks.vectors`). Searches run on one
 thread, and their times are that thread's processor time, which other programs do not count in; a
 query alone unless it says otherwise. They are medians over rounds in which all rivals take turns;
 `spread` holds the extremes of the rounds. The memory of a million rows is that of a process that
-imports `index` alone. The exit code is 1 when a target is missed.
+imports `index` alone. Without `--part`, filters, scifact and hybrid are left out. The exit code is
+1 when a target is missed.
 """
 
 import argparse
@@ -16,11 +17,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.index_filters import filters
+from benchmarks.index_hybrid import hybrid, scifact
 from benchmarks.index_million import million
 from benchmarks.index_peers import (
     built_usearch,
@@ -30,6 +33,7 @@ from benchmarks.index_peers import (
     refined,
 )
 from benchmarks.report import Figure, write
+from benchmarks.scifact import encoded, load_scifact, spread_vectors
 from benchmarks.vectors import DEFAULT_DATA, NUM_BASE, real_vectors
 from index.faiss_runtime import faiss, read_faiss
 from index.flat import FlatBuilder
@@ -285,6 +289,32 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None, metavar="FILE")
     arguments = parser.parse_args()
     parts = arguments.part or ["methods", "overhead", "tuner", "million"]
+    figures: list[Figure] = []
+    if "scifact" in parts:
+        figures += scifact(arguments.data)
+    if "hybrid" in parts:
+        figures += hybrid(arguments.data, arguments.num)
+    if "filters" in parts:
+        figures += filters(*made_rows(arguments.data, arguments.num))
+    if {"methods", "overhead", "tuner", "million"} & set(parts):
+        figures += of_vectors(arguments, parts)
+    if arguments.json:
+        write(arguments.json, figures, threads=1, seed=SEED)
+    missed = [figure.name for figure in figures if figure.met is False]
+    if missed:
+        sys.exit("missed: " + "; ".join(missed))
+
+
+def made_rows(data: Path, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows made from SciFact's vectors, and others to ask for."""
+    articles = load_scifact(data).articles
+    real = encoded([f"{title}\n{text}" for _, title, text in articles], "scifact")
+    vectors = spread_vectors(real, num + NUM_QUERIES)
+    return vectors[:num], vectors[num:]
+
+
+def of_vectors(arguments: argparse.Namespace, parts: Sequence[str]) -> list[Figure]:
+    """Return the figures of the parts that measure index methods on real vectors."""
     rows = Rows(arguments.data, arguments.num)
     figures: list[Figure] = []
     if "methods" in parts:
@@ -297,11 +327,7 @@ def main() -> None:
         figures += million(
             rows.x, rows.queries[:200], arguments.million, set(arguments.methods.split(","))
         )
-    if arguments.json:
-        write(arguments.json, figures, threads=1, seed=SEED)
-    missed = [figure.name for figure in figures if figure.met is False]
-    if missed:
-        sys.exit("missed: " + "; ".join(missed))
+    return figures
 
 
 if __name__ == "__main__":

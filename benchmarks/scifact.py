@@ -16,10 +16,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from api.settings import load_settings
+from index.distance import unit_rows
 from index.protocol import Item, NewDocument
 from llm.embedding import load_text_encoder
 from llm.model_catalog import DEFAULT_EMBEDDING_MODEL
 from llm.model_store import ModelStore
+
+_NOISE = 0.5  # of the size of the real spread: neighbours stay near, and no two are equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,18 @@ def encoded(texts: Sequence[str], name: str) -> Float32[np.ndarray, "n d"]:
         np.save(new, encoder.encode(texts, "query"))
         new.replace(path)
     return np.load(path)
+
+
+def spread_vectors(
+    real: Float32[np.ndarray, "n d"], num: int, *, seed: int = 8
+) -> Float32[np.ndarray, "m d"]:
+    """Return unit vectors around real ones: each one of them plus noise of their covariance."""
+    draws = np.random.default_rng(seed)
+    values, axes = np.linalg.eigh(np.cov(real, rowvar=False))
+    shape = (axes * np.sqrt(np.maximum(values, 0))).T.astype(np.float32)
+    picked = real[draws.integers(0, len(real), num)]
+    noise = draws.standard_normal((num, len(shape)), np.float32) @ shape
+    return unit_rows(picked + _NOISE * noise)
 
 
 def _lines(path: Path) -> list[dict[str, str]]:

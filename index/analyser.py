@@ -5,6 +5,8 @@ A term is made of letters and digits only, folded and stemmed, so that the index
 - A word is lower-cased, loses its accents and is stemmed by Snowball, in the collection's language.
 - An identifier stays whole and gives its parts as well: `str.join` is `xidstr2ejoin`, `str` and
   `join`; `OSError` is `oserror`, `os` and `error`.
+- Letters and digits of one word give their runs as well, of two characters and more: `COVID19` is
+  `covid19`, `covid` and `19`.
 - An operator is spelled in hexadecimal: `//` is `xop2f2f`.
 - A run of a script that writes no spaces gives its pairs of characters: 茶文化 is 茶文, 文化. A
   character that stands alone is a term by itself.
@@ -59,6 +61,7 @@ _PART = re.compile(r"[^\W_]+(?:[\u0900-\u0963\u0966-\u0dff]+[^\W_]*)*")
 _WRITTEN = re.compile(
     rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:[\u0900-\u0963\u0966-\u0dff]+[^\W_{_UNSPACED}]*)*"
 )
+_SAME = re.compile(r"\d+|[^\W\d_]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 _STEMMER_LOCK = threading.Lock()  # a stemmer keeps the word at hand in itself
@@ -84,7 +87,7 @@ def fingerprint(language: Language) -> str:
     Raise the number with any change here, in `index.folding` or in `index.stop_words` that changes
     a term.
     """
-    return f"terms-2/{language.value}/snowball-{version('snowballstemmer')}"
+    return f"terms-3/{language.value}/snowball-{version('snowballstemmer')}"
 
 
 def language_of(fingerprint: str) -> Language:
@@ -154,17 +157,33 @@ def _of_spaced(token: str, at: int, language: Language) -> list[_Part]:
     found = list(_PART.finditer(token))
     if len(found) == 1 and found[0].group() == token:
         humps = _HUMP.split(token)
-        parts = list(_plain(token, at, language))
+        parts = [*_plain(token, at, language), *_mixed(token, at, language)]
         if len(humps) > 1:
             for hump in humps:
                 parts += _plain(hump, at, language)
                 at += len(hump)
         return parts
-    terms = [part for p in found for part in _plain(p.group(), at + p.start(), language)]
+    terms = [
+        part
+        for p in found
+        for of in (_plain, _mixed)
+        for part in of(p.group(), at + p.start(), language)
+    ]
     if not found or len(token) > MAX_TERM_CHARS:
         return terms
     whole = token.casefold().replace("_", "5f").replace(".", "2e")
     return [(f"xid{whole}", at, at + len(token)), *terms]
+
+
+def _mixed(word: str, at: int, language: Language) -> Iterator[_Part]:
+    """Yield the runs of letters and of digits of a word that has both."""
+    if word.isalpha() or word.isdigit():
+        return
+    runs = list(_SAME.finditer(word))
+    if len(runs) > 1:
+        for run in runs:
+            if len(run.group()) > 1:
+                yield from _plain(run.group(), at + run.start(), language)
 
 
 def _plain(word: str, at: int, language: Language) -> Iterator[_Part]:

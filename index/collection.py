@@ -30,7 +30,7 @@ from index.lexical_lane import LexicalLane, Postings
 from index.live_index import CollectionKey, Explanation, LiveIndex
 from index.new_rows import check_components, check_document, document_id_of
 from index.planner import Route, route_of
-from index.protocol import DocumentRecord, Hit, Item, NewDocument, Result
+from index.protocol import DocumentRecord, Fusion, Hit, Item, NewDocument, Result, Scored
 from index.row_digests import check_row
 from index.tables import chunks, document_versions, documents, vectors
 from index.text_cache import TextCache
@@ -177,6 +177,63 @@ class StoredCollection(DocumentReader):
             route = route_of(None if allowed is None else num, num_rows)
             found = _result(hits, k, num, seq, lane="dense", route=route)
             return found if is_whole else replace(found, complete=False)
+
+    def search_fused(  # all by name
+        self,
+        query: Float[np.ndarray, " d"],
+        words: str,
+        k: int,
+        *,
+        depth: int,
+        fuse: Fusion,
+        where: Filter | None = None,
+    ) -> Result:
+        """Return the k best by both lanes, which answer for one state of the collection.
+
+        Each lane gives its `depth` best to `fuse`, by vectors first; what that returns, chunk ids
+        and scores, is ranked, equals by id. Only the k best are read.
+
+        Raises:
+            FilterError: the filter cannot be compiled for this collection.
+            ValueError: `depth` is below 1, or the query has another width or is not finite.
+            DamagedDocumentError: what is stored of a hit is not what was written.
+            UnknownCollectionError: the collection was deleted meanwhile.
+        """
+        check_components(query, "the query vector")
+        with ExitStack() as stack:
+            with self._live.lock, self._lane.lock:
+                view = self._words.open(stack, self._database)
+                seq = self._seq(view.rows)
+                allowed = self._filters.allowed(view.rows, where, seq, words=view.words)
+                keys, scores = self._live.nearest(view.rows, query, depth, allowed=allowed)
+                is_whole = self._live.explain().is_complete
+                num_rows = len(self._live)
+                postings = self._lane.postings(view.words, making=view.making)
+            found = self._lane.nearest(view.words, postings, words, depth, allowed=allowed)
+            uris = self._uris(view.rows, {*keys.tolist(), *found.ids.tolist()})
+            lanes = [
+                [
+                    Scored(chunk_id=chunk_id, uri=uris[chunk_id], score=score)
+                    for chunk_id, score in zip(ids.tolist(), values.tolist(), strict=True)
+                ]
+                for ids, values in ((keys, scores), (found.ids, found.scores))
+            ]
+            fused = sorted(fuse(*lanes).items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+            num = num_rows if allowed is None else len(allowed)
+            result = _result(self._hits(view.rows, fused), k, num, seq, lane="both")
+            return result if is_whole else replace(result, complete=False)
+
+    def _uris(self, connection: Connection, chunk_ids: set[int]) -> dict[int, str]:
+        ids = sorted(chunk_ids)
+        found: dict[int, str] = {}
+        for i in range(0, len(ids), _BATCH):
+            rows = connection.execute(
+                select(chunks.c.id, documents.c.uri)
+                .join(documents, documents.c.id == chunks.c.document_id)
+                .where(chunks.c.id.in_(ids[i : i + _BATCH]))
+            )
+            found.update((chunk_id, uri) for chunk_id, uri in rows)
+        return found
 
     def explain(self) -> Explanation:
         """Return how the last search by vectors went."""

@@ -1,15 +1,30 @@
 """A filter judged in Python, one document at a time: the readable twin of `index.filter_sql`."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from index.analyser import analyse
 from index.errors import FilterError
-from index.filters import And, Eq, Exists, Filter, In, Kind, Match, Ne, Not, Or, Range, kind_of
+from index.filters import (
+    DOCUMENT_FIELDS,
+    And,
+    Eq,
+    Exists,
+    Filter,
+    In,
+    Kind,
+    Match,
+    Ne,
+    Not,
+    Or,
+    Range,
+    kind_of,
+)
 from index.lexical_query import parse_words
 from index.new_rows import ChunkTerms
+from index.protocol import DocumentRecord
 from index.stop_words import Language
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -57,6 +72,12 @@ def evaluate(where: Filter, on: Judged) -> bool | None:  # noqa: PLR0911  # one 
                 kind,
                 lambda it: all(_COMPARE[op](it, bound) for op, bound in where.bounds.items()),
             )
+
+
+def judged(record: DocumentRecord, terms: Sequence[ChunkTerms]) -> Judged:
+    """Return what a filter sees of a document with these chunks."""
+    own = {name: getattr(record, key) for name, key in DOCUMENT_FIELDS.items()}
+    return Judged(fields={**record.metadata, **own}, chunks=tuple(terms))
 
 
 def _all(found: list[bool | None]) -> bool | None:

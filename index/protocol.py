@@ -7,7 +7,7 @@ similarities: higher is better. Knows nothing of models or HTTP.
 Letters: `n` vectors, `d` their width, `b` queries of one call, `k` neighbours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -211,6 +211,19 @@ class Result(Sequence[Hit]):
     def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
     def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
         return self.hits[index]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A chunk that a lane found: its id, its document's uri, its score there."""
+
+    chunk_id: int
+    uri: str
+    score: float
+
+
+# Of what the two lanes found, vectors first, makes the scores of chunks by id.
+Fusion = Callable[[Sequence[Scored], Sequence[Scored]], Mapping[int, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

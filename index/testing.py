@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -14,8 +14,8 @@ from jaxtyping import Float
 from index.analyser import analyse
 from index.distance import similarities
 from index.errors import EmbedderMismatchError, UnknownDocumentError
-from index.filter_evaluation import Judged, evaluate
-from index.filters import DOCUMENT_FIELDS, Filter
+from index.filter_evaluation import evaluate, judged
+from index.filters import Filter
 from index.lexical import HEADING_WEIGHT
 from index.lexical_lane import inverse_frequency
 from index.lexical_query import parse_words
@@ -29,12 +29,14 @@ from index.new_rows import (
 from index.protocol import (
     Collection,
     DocumentRecord,
+    Fusion,
     Hit,
     Item,
     LexicalIndex,
     Metric,
     NewDocument,
     Result,
+    Scored,
 )
 
 DIM = 7
@@ -161,6 +163,31 @@ class MemoryCollection:
         allowed = self._allowed(where)
         return _best([row for row in found if (row[1].id, row[3].start) in allowed], k)
 
+    def search_fused(  # all by name
+        self,
+        query: Float[np.ndarray, " d"],
+        words: str,
+        k: int,
+        *,
+        depth: int,
+        fuse: Fusion,
+        where: Filter | None = None,
+    ) -> Result:
+        """Return the k best by both lanes, of each of which `fuse` gets the `depth` best."""
+        found = self.search(query, depth, where=where), self.search_terms(words, depth, where=where)
+        ids = {(row[0].id, row[2].start): number for number, row in enumerate(self._rows())}
+        hits = {ids[hit.document_id, hit.start]: hit for lane in found for hit in lane}
+        lanes = [
+            [Scored(chunk_id=ids[h.document_id, h.start], uri=h.uri, score=h.score) for h in lane]
+            for lane in found
+        ]
+        fused = sorted(fuse(*lanes).items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+        best = tuple(
+            replace(hits[chunk_id], score=score, rank=rank)
+            for rank, (chunk_id, score) in enumerate(fused, start=1)
+        )
+        return Result(hits=best, complete=True, scanned=len(ids), seq=0)
+
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Return how rare each term is: ln(1 + (n - df + 0.5) / (df + 0.5))."""
         counts, n = self._counts(), len(self._rows())
@@ -196,12 +223,6 @@ class MemoryCollection:
         if document_id not in self._stored:
             raise UnknownDocumentError(f"collection {self.name!r} has no document {document_id!r}")
         return self._stored[document_id]
-
-
-def judged(record: DocumentRecord, terms: Sequence[ChunkTerms]) -> Judged:
-    """Return what a filter sees of a document with these chunks."""
-    own = {name: getattr(record, key) for name, key in DOCUMENT_FIELDS.items()}
-    return Judged(fields={**record.metadata, **own}, chunks=tuple(terms))
 
 
 def _best(found: list[tuple[float, DocumentRecord, CheckedDocument, Item]], k: int) -> Result:

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float
 
-from index.protocol import Hit
+from index.protocol import Fusion, Hit, Scored
 from rag.document import Chunk, Passage
 from rag.embedder import Embedder
 
@@ -26,12 +26,16 @@ _CANDIDATES_PER_PASSAGE = 12
 class SearchableCollection(Protocol):
     """What retrieval needs of one collection; `index.collection.StoredCollection` has it."""
 
-    def search(self, query: Float[np.ndarray, " d"], k: int) -> Sequence[Hit]:
-        """Return the nearest chunks."""
-        ...
-
-    def search_terms(self, query: str, k: int) -> Sequence[Hit]:
-        """Return the best chunks by BM25."""
+    def search_fused(
+        self,
+        query: Float[np.ndarray, " d"],
+        words: str,
+        k: int,
+        *,
+        depth: int,
+        fuse: Fusion,
+    ) -> Sequence[Hit]:
+        """Return the k best of what `fuse` makes of the `depth` best by vectors and by BM25."""
         ...
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
@@ -64,42 +68,48 @@ def retrieve(
 ) -> Retrieved:
     """Return the k best passages of both lanes; `nearest` is the cosine alone, without priors."""
     vector = embedder.encode([query], "query")[0]
-    dense = collection.search(vector, k * _CANDIDATES_PER_PASSAGE)
-    terms = collection.search_terms(query, k * _CANDIDATES_PER_PASSAGE)
-    scores: dict[tuple[str, int, int], float] = {}
-    hits = {_key(hit): hit for hit in (*terms, *dense)}
+    nearest = 0.0
+
+    def fuse(dense: Sequence[Scored], terms: Sequence[Scored]) -> Mapping[int, float]:
+        nonlocal nearest
+        nearest = dense[0].score if dense else 0.0
+        return fused(dense, terms, priors)
+
+    hits = collection.search_fused(
+        vector,
+        query.replace('"', " "),  # a question's quotes ask for no exact phrase
+        k,
+        depth=k * _CANDIDATES_PER_PASSAGE,
+        fuse=fuse,
+    )
+    return Retrieved(passages=tuple(_passage(hit, name) for hit in hits), nearest=nearest)
+
+
+def fused(
+    dense: Sequence[Scored], terms: Sequence[Scored], priors: Mapping[str, float]
+) -> dict[int, float]:
+    """Return the score of every chunk that a lane found, by id."""
     # A chunk that only the term lane found is at most as near as the last of the dense lane.
     floor = dense[-1].score if dense else 0.0
-    for hit in hits.values():
-        scores[_key(hit)] = floor
-    for hit in dense:
-        scores[_key(hit)] = hit.score
-    for hit in hits.values():
-        scores[_key(hit)] += prior_of(hit.uri, priors)
-    best = max((hit.score for hit in terms), default=0.0)
+    scores = {one.chunk_id: floor for one in terms}
+    scores |= {one.chunk_id: one.score for one in dense}
+    if priors:
+        for chunk_id, uri in {one.chunk_id: one.uri for one in (*dense, *terms)}.items():
+            scores[chunk_id] += prior_of(uri, priors)
+    best = max((one.score for one in terms), default=0.0)
     if best > 0:
-        for hit in terms:
-            scores[_key(hit)] += TERM_WEIGHT * hit.score / best
-    ranked = sorted(hits, key=lambda key: (-scores[key], key))[:k]
-    return Retrieved(
-        passages=tuple(
-            _passage(hits[key], name, scores[key], rank) for rank, key in enumerate(ranked, start=1)
-        ),
-        nearest=dense[0].score if dense else 0.0,
-    )
+        for one in terms:
+            scores[one.chunk_id] += TERM_WEIGHT * one.score / best
+    return scores
 
 
-def _key(hit: Hit) -> tuple[str, int, int]:
-    return hit.document_id, hit.start, hit.end
-
-
-def _passage(hit: Hit, collection: str, score: float, rank: int) -> Passage:
+def _passage(hit: Hit, collection: str) -> Passage:
     return Passage(
         collection=collection,
         document_id=hit.document_id,
         title=hit.title,
         uri=hit.uri,
         chunk=Chunk(start=hit.start, end=hit.end, text=hit.text, heading_path=hit.heading_path),
-        score=score,
-        rank=rank,
+        score=hit.score,
+        rank=hit.rank,
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from index import tables
 from index.collection import StoredCollection
 from index.database import open_database, writing
-from index.filter_evaluation import evaluate
+from index.filter_evaluation import evaluate, judged
 from index.filters import (
     And,
     Eq,
@@ -30,7 +30,7 @@ from index.filters import (
 )
 from index.protocol import Item, NewDocument
 from index.store import CollectionStore
-from index.testing import FINGERPRINT, MemoryCollection, judged
+from index.testing import FINGERPRINT, MemoryCollection
 
 DECLARED = {"year": Kind.NUMBER, "tag": Kind.TEXT, "open": Kind.BOOLEAN}
 TEXTS = ["a", "B", "é", "ab", "", "茶", "ﬀ", "\U0001f375", "'", '"%_']

@@ -12,7 +12,7 @@ from index.protocol import Item, NewDocument
 from index.store import CollectionStore
 from index.testing import FINGERPRINT
 
-WORDS = [f"w{'abcdefghij'[i % 10]}{i}" for i in range(60)]
+WORDS = [f"w{a}{b}q" for a in "bcdfghjk" for b in "bcdfghjk"][:60]
 
 
 def by_fts5(database: Engine, terms: list[str], k: int) -> list[tuple[int, float]]:

@@ -25,6 +25,7 @@ from index.stop_words import STOP_WORDS, Language
         ("read_text", "xidread5ftext read text"),
         ("OSError mRNA", "oserror os error mrna"),
         ("DictReader", "dictread dict reader"),
+        ("COVID19 il2 p53a", "covid19 covid 19 il2 il p53a 53"),
         ("with x is not in y", "with x is not in y"),
         ("u // v", "u xop2f2f v"),
         ("x**-1", "x xop2a2a 1"),
