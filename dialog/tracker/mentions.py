@@ -5,11 +5,12 @@ by whether the slot is asked for, whether its name or a fitting preposition stan
 and by the length of the span. No two values share a word.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from dialog.slot_types.base import Candidate
 from dialog.task.commands import Alternative
+from dialog.tracker.free_text import KINDS, named_texts, settled, without_common_ends
 from dialog.tracker.questions import is_question
 from dialog.tracker.situation import Mention, Situation, SlotView
 from dialog.tracker.steering import language
@@ -37,6 +38,7 @@ _INTRODUCED = 0.95  # "my name is …"
 
 def mentions(situation: Situation, slots: Iterable[SlotView]) -> list[Mention]:
     """Return what the words say about some slots, in the order of the words."""
+    slots = list(slots)
     words = words_of(situation.text)
     found = [
         mention
@@ -44,7 +46,22 @@ def mentions(situation: Situation, slots: Iterable[SlotView]) -> list[Mention]:
         for candidate in slot.type.parse(situation.text, slot.context)
         if (mention := _weighed(situation, slot, candidate, words)) is not None
     ]
+    found += [_named(slot, *span, situation.text) for slot, span in _named_spans(situation, slots)]
     return sorted(_divided(_yielding(situation, found)), key=lambda m: (m.start, m.slot.order))
+
+
+def _named_spans(
+    situation: Situation, slots: Sequence[SlotView]
+) -> Iterator[tuple[SlotView, tuple[int, int]]]:
+    for slot in slots:
+        for span in named_texts(situation, slot):
+            yield slot, span
+
+
+def _named(slot: SlotView, start: int, end: int, text: str) -> Mention:
+    value = " ".join(text[start:end].split())
+    score = _INTRODUCED + NAMED + PER_CHAR * (end - start)
+    return Mention(slot=slot, start=start, end=end, value=value, p=_INTRODUCED, score=score)
 
 
 def _weighed(
@@ -151,9 +168,16 @@ def _yielding(situation: Situation, found: Sequence[Mention]) -> list[Mention]:
 
     "Zurich, on Friday" is a text and a date, "an hour later" no text at all.
     """
-    strict = [m for m in found if m.slot.kind not in _LOOSE and m.p >= _DOUBTFUL]
     kept = [m for m in found if m.slot.kind not in _FREE]
-    for loose in (m for m in found if m.slot.kind in _FREE):
+    introduced = [m for m in found if m.slot.kind == "person" and m.p >= _INTRODUCED]
+    for whole in (m for m in found if m.slot.kind in KINDS):
+        formed = [m for m in kept if m.slot.kind not in _LOOSE]
+        mine, left = settled(situation, whole, [*formed, *introduced])
+        if mine is not None and not _is_common(situation.text[mine.start : mine.end]):
+            kept = [m for m in kept if m.slot.kind in _LOOSE or m in left]
+            kept.append(mine)
+    strict = [m for m in kept if m.slot.kind not in _LOOSE and m.p >= _DOUBTFUL]
+    for loose in (m for m in found if m.slot.kind in _FREE - KINDS):
         inside = [m for m in strict if loose.start < m.end and m.start < loose.end]
         if not inside:
             kept.append(loose)
@@ -177,18 +201,9 @@ def _rest(text: str, loose: Mention, inside: Sequence[Mention]) -> tuple[int, in
         [w for w in words_of(text) if a <= w.start and w.end <= b and w.folded not in _MARKS]
         for a, b in parts
     ]
-    cut = [_without_common_ends(part) for part in words]
+    cut = [without_common_ends(part) for part in words]
     best = max(cut, key=len, default=[])
     return (best[0].start, best[-1].end) if best else (loose.start, loose.start)
-
-
-def _without_common_ends(words: list[Word]) -> list[Word]:
-    common = common_words()
-    while words and words[0].folded in common:
-        words = words[1:]
-    while words and words[-1].folded in common:
-        words = words[:-1]
-    return words
 
 
 def _divided(found: Sequence[Mention]) -> list[Mention]:
