@@ -17,8 +17,8 @@ class Persona(StrEnum):
     DIGRESSES = "digresses"  # asks something else in between
     ASKS_BACK = "asks_back"  # "why do you need that?"
     IMPATIENT = "impatient"  # wants a person after a number of turns
-    INDECISIVE = "indecisive"  # "any will do" wherever it may be said
-    REFUSES = "refuses"  # passes over what is optional, gives up where it is not
+    INDECISIVE = "indecisive"  # does not mind where others do, and changes its mind at the end
+    REFUSES = "refuses"  # passes over what is optional, and over the rest until told why
     IMPOSSIBLE = "impossible"  # wants what there is not, and must be told so
     UNAVAILABLE = "unavailable"  # asks first for something that the bot does not do
     INCOMPLETE = "incomplete"  # begins with a fragment
@@ -69,7 +69,8 @@ class Goal:
     """All that one simulated user wants.
 
     `patience` is the number of turns after which an impatient user wants a person; `facts` are what
-    the channel knows of the user; `now` is ISO 8601 with its offset.
+    the channel knows of the user; `now` is ISO 8601 with its offset. Of slots, as (task, name),
+    `indifferent` are those whose value does not matter, `refuses` those told only when asked twice.
     """
 
     tasks: tuple[GoalTask, ...]
@@ -82,6 +83,8 @@ class Goal:
     corrections: tuple[Correction, ...] = ()
     digressions: tuple[Digression, ...] = ()
     patience: int = 0
+    indifferent: tuple[tuple[str, str], ...] = ()
+    refuses: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_possible(self) -> bool:

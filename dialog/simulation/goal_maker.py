@@ -73,8 +73,7 @@ class GoalMaker:
             timezone=self.timezone,
         )
         if persona is Persona.IMPOSSIBLE:
-            task = self._impossible(goal, rng)
-            return replace(goal, tasks=(task,)) if task is not None else None
+            return self._impossible(goal, rng)
         for name in self._names(rng):
             task = self._task(goal, name, rng)
             if task is None:
@@ -214,21 +213,44 @@ class GoalMaker:
         except ToolCallError:
             return False
 
-    def _impossible(self, goal: Goal, rng: Dice) -> GoalTask | None:
-        name = rng.choice(list(self.bot.tasks))
-        task = self.bot.tasks[name]
+    def _impossible(self, goal: Goal, rng: Dice) -> Goal | None:
+        """Return the goal with one task that cannot be had, None where what was drawn can be."""
         kinds = [
-            *([Impossibility.NO_ROW] if task.find is not None and task.find_is_table else []),
-            *([Impossibility.CHECK] if task.check else []),
+            (task, kind)
+            for task in self.bot.tasks.values()
+            for kind, may_be in (
+                (Impossibility.NO_ROW, task.find is not None and task.find_is_table),
+                (Impossibility.CHECK, bool(task.check)),
+                (Impossibility.NEEDS, self._without(goal, task) is not None),
+            )
+            if may_be
         ]
         if not kinds:
             return None
-        if rng.choice(kinds) is Impossibility.NO_ROW:
-            return self._without_row(goal, task, rng)
-        found = self._filled(goal, task, _varied_codes(task, rng), rng)
-        if found is None or self._passes(goal, task, found):
+        task, kind = rng.choice(kinds)
+        wanted: GoalTask | None = None
+        match kind:
+            case Impossibility.NEEDS:
+                goal = replace(goal, facts=self._without(goal, task) or {})
+                wanted = GoalTask(task=task.name, impossible=Impossibility.NEEDS)
+            case Impossibility.NO_ROW:
+                wanted = self._without_row(goal, task, rng)
+            case Impossibility.CHECK:
+                found = self._filled(goal, task, _varied_codes(task, rng), rng)
+                if found is not None and not self._passes(goal, task, found):
+                    wanted = GoalTask(task=task.name, values=found, impossible=Impossibility.CHECK)
+        return replace(goal, tasks=(wanted,)) if wanted is not None else None
+
+    def _without(self, goal: Goal, task: TaskDefinition) -> dict[str, JSON] | None:
+        """Return facts of a user who lacks what a task needs, None if it needs no plain fact."""
+        if task.needs is None:
             return None
-        return GoalTask(task=name, values=found, impossible=Impossibility.CHECK)
+        lacking = {
+            name: False if name in task.needs.names and value is True else value
+            for name, value in goal.facts.items()
+        }
+        scope = self._scope(replace(goal, facts=lacking), {})
+        return None if task.needs.holds(scope) else lacking
 
     def _without_row(self, goal: Goal, task: TaskDefinition, rng: Dice) -> GoalTask | None:
         assert task.find is not None

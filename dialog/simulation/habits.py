@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from dialog.bot.definition import BotDefinition, Fill
+from dialog.bot.definition import BotDefinition, Fill, TaskDefinition
+from dialog.bot.dependencies import dependencies
 from dialog.bot.expressions import Scope
 from dialog.simulation.dice import Dice
 from dialog.simulation.goal import Correction, Digression, Goal, Persona
@@ -52,6 +53,51 @@ def _switches(bot: BotDefinition, goal: Goal, rng: Dice, _: tuple[str, ...]) -> 
     return replace(goal, second_locale=rng.choice(bot.locales.also)) if bot.locales.also else goal
 
 
+def _hesitates(bot: BotDefinition, goal: Goal, rng: Dice, _: tuple[str, ...]) -> Goal:
+    """Return the goal of somebody to whom a constraint of a search is all one, after all."""
+    late = [replace(c, is_late=True) for c in _corrections(bot, goal, rng)]
+    late = [c for c in late if bot.tasks[c.task].find is None]
+    carried = {
+        slot.carried_from.slot
+        for task in bot.tasks.values()
+        for slot in task.slots.values()
+        if slot.carried_from is not None
+    }
+    loose = [
+        (wanted.task, name)
+        for wanted in goal.tasks
+        for name in wanted.values
+        if name in _constraints(bot.tasks[wanted.task]) - carried
+    ]
+    return replace(goal, corrections=tuple(late), indifferent=(rng.choice(loose),) if loose else ())
+
+
+def _refuses(bot: BotDefinition, goal: Goal, rng: Dice, _: tuple[str, ...]) -> Goal:
+    """Return the goal without what is optional and used by nothing; one answer needs a reason."""
+    tasks = []
+    for wanted in goal.tasks:
+        task = bot.tasks[wanted.task]
+        used = frozenset().union(*dependencies(bot, task).uses.values())
+        kept = {n: v for n, v in wanted.values.items() if task.slots[n].required or n in used}
+        tasks.append(replace(wanted, values=kept))
+    asked = [
+        (wanted.task, name)
+        for wanted in tasks
+        for name in wanted.values
+        if (slot := bot.tasks[wanted.task].slots[name]).required
+        and slot.default is None
+        and slot.carried_from is None
+        and name not in _constraints(bot.tasks[wanted.task])
+    ]
+    return replace(goal, tasks=tuple(tasks), refuses=(rng.choice(asked),) if asked else ())
+
+
+def _constraints(task: TaskDefinition) -> frozenset[str]:
+    """Return the slots that only narrow the task's search."""
+    found = task.find.arguments or () if task.find is not None else ()
+    return frozenset(name for _, argument in found for name in argument.names)
+
+
 _HABITS: Final = {
     Persona.CORRECTS: _corrects,
     Persona.DIGRESSES: _digresses,
@@ -60,6 +106,8 @@ _HABITS: Final = {
     Persona.INCOMPLETE: _breaks_off,
     Persona.IMPATIENT: _loses_patience,
     Persona.SWITCHES: _switches,
+    Persona.INDECISIVE: _hesitates,
+    Persona.REFUSES: _refuses,
 }
 
 

@@ -114,6 +114,7 @@ class Simulator:
         """Return one run of a scenario; its number seeds habits, words, noise and tools."""
         seed = f"{self.spec.seed}/{scenario}/{number}"
         bare = replace(goal, corrections=(), digressions=(), patience=0, second_locale="")
+        bare = replace(bare, indifferent=(), refuses=())
         rng = dice(seed, "habits")
         lively = with_habits(self.bot, bare, rng, self.headings)
         return replace(

@@ -68,6 +68,7 @@ class SimulatedUser:
     told: dict[tuple[str, str], JSON] = field(default_factory=dict)
     digressed: set[int] = field(default_factory=set)
     decoys: set[int] = field(default_factory=set)  # numbers of the corrections that have begun
+    refused: set[tuple[str, str]] = field(default_factory=set)
     is_told_so: bool = False
     wants_out: bool = False
     has_called_person: bool = False
@@ -150,7 +151,8 @@ class SimulatedUser:
     def _begin(self) -> UserTurn:
         """Return the start of the next task, or the end."""
         wanted = self.wanted
-        if wanted is None or self.wants_out:
+        has_heard_no = self.is_told_so and not self.goal.is_possible
+        if wanted is None or self.wants_out or has_heard_no:
             return UserTurn(commands=(Done(),))
         self.begun.add(self.index)
         commands: list[Command] = [Start(task=wanted.task)]
@@ -241,6 +243,12 @@ class SimulatedUser:
             return (Cancel(),) if question.task else self._begin().commands
         if not question.slot:
             return self._begin().commands
+        place = (wanted.task, question.slot)
+        if place in self.goal.refuses and place not in self.refused:
+            self.refused.add(place)
+            return (Skip(),)
+        if place in self.goal.indifferent:
+            return (DontCare(slot=question.slot),)
         value = self._value(wanted, question.slot)
         if value is None:
             return (self._pass_over(wanted, question.slot),)
@@ -362,7 +370,9 @@ def _aside(digression: Digression) -> Command:
 
 
 def tells_so(act: Act) -> bool:
-    """Tell whether an act says that something cannot be had."""
+    """Tell whether an act says that something cannot be had, or not by this user."""
+    if act.name is ActName.REPAIR:
+        return act.key == "needs" or act.key.endswith(":needs")
     if act.name in (ActName.NOTIFY_FAILURE, ActName.INFORM_COUNT):
         return act.name is ActName.NOTIFY_FAILURE or act.key in _NOTHING_FOUND
     return False

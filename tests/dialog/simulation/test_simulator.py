@@ -15,9 +15,12 @@ from dialog.simulation.connection import AgentConnector, AgentConversation
 from dialog.simulation.failure_story import failure_story
 from dialog.simulation.goal import Impossibility, Persona
 from dialog.simulation.judgement import Failure
+from dialog.simulation.report import Trial
 from dialog.simulation.shrinking import Shrinker, minimised
 from dialog.simulation.simulator import Simulator
 from dialog.simulation.specification import SimulationSpec
+from dialog.task.commands import Command, SlotEdit
+from dialog.task.events import CommandsParsed
 from dialog.task.messages import Reply, UserMessage
 from dialog.tracker.rule import RuleTracker
 
@@ -79,6 +82,42 @@ def test_each_persona_reaches_its_own_end(bot: BotDefinition, persona: Persona) 
     report = simulator(bot, persona).run("text")
     assert report.failures == {}, [t.verdict for t in report.failed()]
     assert report.simulator_errors == ()
+
+
+def commands_of(trial: Trial) -> list[Command]:
+    parsed = [e for e in trial.record.events if isinstance(e, CommandsParsed)]
+    return [command for event in parsed for command in event.commands]
+
+
+def test_who_refuses_is_told_why_and_answers_then(bot: BotDefinition) -> None:
+    report = simulator(bot, Persona.REFUSES).run("text")
+    assert report.failures == {}, [t.verdict for t in report.failed()]
+    for trial in report.trials:
+        assert [c.head for c in commands_of(trial)].count("skip") >= len(trial.goal.refuses) == 1
+
+
+def test_who_is_indecisive_changes_its_mind_when_it_is_to_agree(bot: BotDefinition) -> None:
+    report = simulator(bot, Persona.INDECISIVE).run("text")
+    assert report.failures == {}, [t.verdict for t in report.failed()]
+    for trial in report.trials:
+        (late,) = trial.goal.corrections
+        assert late.is_late
+        edits = [c for c in commands_of(trial) if isinstance(c, SlotEdit) and c.slot == late.slot]
+        assert edits[0].value == late.decoy
+        assert edits[-1].value == trial.goal.tasks[0].values[late.slot]
+
+
+def test_who_lacks_what_a_task_needs_is_told_so(tmp_path: Path) -> None:
+    folder = tmp_path / "members"
+    folder.mkdir()
+    text = BOT.replace("tasks:\n", "user: {member: bool}\ntasks:\n", 1)
+    needs = text.replace("    slots:\n", "    needs: member\n    slots:\n", 1)
+    (folder / "bot.yaml").write_text(needs)
+    (folder / "tools.py").write_text(TOOLS)
+    spec = SimulationSpec(users={Persona.IMPOSSIBLE: 1}, dialogues=8, trials=1)
+    report = Simulator(bot=load_bot(folder), spec=spec, connect=CONNECT).run("text")
+    assert Impossibility.NEEDS in {t.goal.tasks[0].impossible for t in report.trials}
+    assert report.failures == {}, [t.verdict for t in report.failed()]
 
 
 def test_who_wants_the_impossible_is_told_so_and_nothing_is_written(bot: BotDefinition) -> None:
