@@ -24,7 +24,6 @@ from dialog.task.commands import (
     DontCare,
     Resume,
     Set,
-    SlotEdit,
     Start,
     Unclear,
 )
@@ -32,19 +31,15 @@ from dialog.task.state import DialogState
 from dialog.task.understanding import Understanding
 from dialog.tracker.admissible import situation_of
 from dialog.tracker.mentions import mentions
-from dialog.tracker.moves import INFORM, Move, moves_of
+from dialog.tracker.moves import Move, moves_of
 from dialog.tracker.options import Option, options_of
+from dialog.tracker.priors import move_priors, option_priors, reading_of, with_reading
 from dialog.tracker.reading import Reading
 from dialog.tracker.situation import Situation, SlotView
 from dialog.tracker.task_intents import TaskIntents
 from llm.chat import TextScorer
 
-UNTOUCHED = 0.97
-ALMOST_NONE = 0.003
 ANY_VALUE = "dontcare"
-_ACCEPTED = 0.3
-_TAKEN_BY_ANOTHER = 0.05
-"""How far a reading counts whose words the recogniser gives to another slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +105,7 @@ class ConstrainedTracker:
             for slot in situation.slots
             if slot.is_open or slot.task in started or not situation.tasks
         ]
-        posteriors = self.posteriors(situation, slots, prefix, cost)
+        posteriors = self.posteriors(situation, slots, prefix, cost, ruled)
         return Understanding(
             commands=_commands(moves[0], posteriors),
             posteriors={
@@ -132,23 +127,22 @@ class ConstrainedTracker:
         slots: Iterable[SlotView],
         prefix: str,
         cost: "_Cost | None" = None,
+        ruled: Sequence[Command] = (),
     ) -> list[Posterior]:
-        """Return the posterior of each slot of which something could be read."""
+        """Return the posterior of each slot of which something could be read.
+
+        `ruled` is what the recogniser makes of the turn, for the prior.
+        """
         found = []
         slots = list(slots)
         taken = {(m.slot.place, canonical_json(m.value)) for m in mentions(situation, slots)}
         for slot in slots:
-            options = [
-                option
-                if not option.p or (slot.place, option.key) in taken
-                else replace(option, p=option.p * _TAKEN_BY_ANOTHER)
-                for option in options_of(situation, slot)
-            ]
+            options = with_reading(options_of(situation, slot), slot, situation, taken, ruled)
             if len(options) < 2 or self._is_idle(slot, options):
                 continue
             query = f"{prefix}The user's {_named(slot)} is"
             scores = self._score(query, [option.text for option in options], cost)
-            priors = _priors(slot, options) if self._weights.prior else None
+            priors = option_priors(slot, options) if self._weights.prior else None
             found.append(
                 Posterior(slot=slot, options=_summed(options, self._normalised(scores, priors)))
             )
@@ -163,9 +157,12 @@ class ConstrainedTracker:
     def _moves(
         self, situation: Situation, ruled: Sequence[Command], prefix: str, cost: _Cost
     ) -> list[tuple[Move, float]]:
-        moves = moves_of(situation)
+        moves = [  # as it was read, where it was: with the direction, the entity, the guesses
+            replace(move, command=reading_of(move, ruled) or move.command)
+            for move in moves_of(situation)
+        ]
         scores = self._score(f"{prefix}The user", [move.text for move in moves], cost)
-        priors = _move_priors(moves, ruled) if self._weights.prior else None
+        priors = move_priors(moves, ruled) if self._weights.prior else None
         weighed = zip(moves, self._normalised(scores, priors), strict=True)
         return sorted(weighed, key=lambda pair: -pair[1])
 
@@ -196,41 +193,6 @@ def prefix_of(situation: Situation, about: str = "") -> str:
 
 def _named(slot: SlotView) -> str:
     return slot.about.strip().rstrip(".").lower() or slot.name.replace("_", " ")
-
-
-def _priors(slot: SlotView, options: Sequence[Option]) -> list[float]:
-    read = [option.p for option in options]
-    best = max(read)
-    none = max(1 - best, ALMOST_NONE) if best else UNTOUCHED
-    values = []
-    for option in options:
-        if option.kind == "none":
-            values.append(none * (0.5 if slot.is_asked else 1.0))
-        elif option.kind == "said":
-            values.append(_ACCEPTED * max(option.p, ALMOST_NONE * 10))
-        else:
-            values.append(max(option.p, ALMOST_NONE / len(options)))
-    return values
-
-
-def _move_priors(moves: Sequence[Move], ruled: Sequence[Command]) -> list[float]:
-    """Return how the recogniser sees the moves: what it read, the rest nearly nothing."""
-    read = {_shape(command): command.p for command in ruled}
-    informs = any(isinstance(command, SlotEdit | DontCare) for command in ruled)
-    values = []
-    for move in moves:
-        if move.text == INFORM:
-            values.append(0.5 if informs else ALMOST_NONE)
-        else:
-            assert move.command is not None
-            values.append(max(read.get(_shape(move.command), 0.0), ALMOST_NONE))
-    return values
-
-
-def _shape(command: Command) -> tuple[str, str]:
-    """Return what makes two commands the same move."""
-    detail = getattr(command, "task", "") or str(getattr(command, "n", "") or "")
-    return command.head, detail
 
 
 def _summed(options: Sequence[Option], values: Sequence[float]) -> tuple[tuple[Option, float], ...]:

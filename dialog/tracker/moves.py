@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dialog.task.commands import (
     Affirm,
+    Ask,
     Back,
     Cancel,
     Chitchat,
@@ -17,6 +18,7 @@ from dialog.task.commands import (
     Handoff,
     Hold,
     Knowledge,
+    Language,
     More,
     Repeat,
     Rephrase,
@@ -25,6 +27,7 @@ from dialog.task.commands import (
     Skip,
     Start,
     Unclear,
+    What,
     Why,
 )
 from dialog.tracker.situation import Situation
@@ -47,6 +50,7 @@ def moves_of(situation: Situation) -> tuple[Move, ...]:
         Move(text=INFORM, command=None),
         *_task_moves(situation),
         *_answers(situation),
+        *_questions(situation),
         *_repairs(situation),
         *_ALWAYS,
     ]
@@ -92,6 +96,22 @@ def _answers(situation: Situation) -> list[Move]:
         found.append(Move(text=" asks why", command=Why(slot=question.slot)))
         if question.is_optional:
             found.append(Move(text=" skips the question", command=Skip()))
+    return found
+
+
+def _questions(situation: Situation) -> list[Move]:
+    found = [
+        Move(text=f" asks about the {column.replace('_', ' ')}", command=Ask(attribute=column))
+        for column in situation.attributes
+    ]
+    found += [
+        Move(text=f" asks what {term} means", command=What(term=term)) for term in situation.terms
+    ]
+    names = {code: name for name, code in situation.phrases.languages.items()}
+    for locale in situation.locales:
+        name = names.get(locale.split("-")[0])
+        if name is not None and locale != situation.locale:
+            found.append(Move(text=f" wants to speak {name}", command=Language(locale=locale)))
     return found
 
 

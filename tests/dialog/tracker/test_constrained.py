@@ -10,10 +10,11 @@ from dialog.task.canonical import canonical_json
 from dialog.task.commands import Command, SlotEdit, Unclear, command_from_payload
 from dialog.task.state import DialogState
 from dialog.task.testing import agent_of, turn
-from dialog.task.understanding import Understanding
+from dialog.task.understanding import Tracker, Understanding
 from dialog.tracker.admissible import situation_of
 from dialog.tracker.constrained import ConstrainedTracker, Weights
 from dialog.tracker.options import MAX_OPTIONS, options_of
+from dialog.tracker.rule import RuleTracker
 from dialog.tracker.words import split
 from llm.testing import LetterScorer
 
@@ -39,6 +40,10 @@ class _Watched(ConstrainedTracker):
             slot.place: {option.key for option in options_of(situation, slot)}
             for slot in situation.slots
         }
+        for read in RuleTracker().read(bot, state, message).commands:  # by rules, with a source
+            if isinstance(read, SlotEdit):
+                values = read.value if isinstance(read.value, list) else [read.value]
+                self.admitted[read.task, read.slot] |= set(map(canonical_json, values))
         understanding = super().read(bot, state, message)
         self.read_now.append(understanding)
         for command in understanding.commands:
@@ -101,6 +106,51 @@ def test_with_the_prior_a_plain_turn_is_read_as_by_the_recogniser(travel: BotDef
         "area": "centre",
         "people": 2,
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I don't mind the food",
+        "Hotel Adler, does it have parking?",
+        "what is half board?",
+        "auf Deutsch bitte",
+        "from Bern on Friday at 7pm with a bag",
+        "somewhere to sleep in the port",
+        "cancel that",
+    ],
+)
+def test_without_a_word_of_the_model_nothing_that_the_recogniser_reads_is_lost(
+    travel: BotDefinition, text: str
+) -> None:
+    """Any, attributes, terms, languages, several values: the same slots and the same heads."""
+    trackers = (RuleTracker(), ConstrainedTracker(LetterScorer(), Weights(weight=0.0)))
+    heads = []
+    for tracker in trackers:
+        watched = _Kept(tracker)
+        agent = agent_of(travel, tracker=watched)
+        turn(agent, text="I need a room in the centre for 2 people")
+        turn(agent, text=text)
+        heads.append(
+            [(c.head, getattr(c, "slot", ""), getattr(c, "value", None)) for c in watched.last]
+        )
+    assert heads[0] == heads[1]
+
+
+class _Kept:
+    """Keeps the last commands of a tracker."""
+
+    last: tuple[Command, ...] = ()
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.name = tracker.name
+        self._tracker = tracker
+
+    def read(self, bot: BotDefinition, state: DialogState, message: str) -> Understanding:
+        """Read as it does."""
+        found = self._tracker.read(bot, state, message)
+        self.last = found.commands
+        return found
 
 
 def test_the_cost_of_a_turn_does_not_grow_with_the_dialogue(travel: BotDefinition) -> None:
