@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.error_table import RequestError
 
-_UPLOAD_PATH: Final = re.compile(r"/v1/collections/[^/]+/documents/?")
+_UPLOAD_PATH: Final = re.compile(r"/v1/collections/[^/]+/(documents|import)/?")
 
 # A client that is still sending does not read; cut off at once, it would see a reset connection
 # instead of the reason. So some of the rest is read and dropped.

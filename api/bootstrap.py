@@ -39,6 +39,7 @@ from llm.thread_count import set_threads
 from llm.watermark.keys import KeyRing
 from llm.watermark.marker import Marker
 from llm.watermark.scheme import Scheme
+from rag.embedder import Embedder
 from rag.ingest import Progress
 from rag.pipeline import RetrievalPipeline
 from rag.python_reference import count, language_topics, library_docstrings
@@ -125,12 +126,19 @@ def retrieval_alone(settings: Settings, database: sqlalchemy.Engine) -> Retrieva
     Raises:
         ModelStoreError: the embedding model is not on this machine.
     """
+    folder = index_folder(place_of(settings, ""))
+    store = CollectionStore(database, threads=settings.threads or 1, folder=folder)
+    return RetrievalPipeline(store.open, embedder_alone(settings), priors=PRIORS)
+
+
+def embedder_alone(settings: Settings) -> Embedder:
+    """Return the embedding model of the settings.
+
+    Raises:
+        ModelStoreError: it is not on this machine.
+    """
     weights = ModelStore(settings.home).path(settings.embedding_model)
-    embedder = load_text_encoder(weights, name=settings.embedding_model)
-    store = CollectionStore(
-        database, threads=settings.threads or 1, folder=index_folder(place_of(settings, ""))
-    )
-    return RetrievalPipeline(store.open, embedder, priors=PRIORS)
+    return load_text_encoder(weights, name=settings.embedding_model)
 
 
 def build_engine(settings: Settings, weights: Path, ring: KeyRing | None = None) -> Engine:

@@ -160,6 +160,10 @@ class RemoteDesk:
         """Return what the server's engine tells of itself, as it is on the wire."""
         return self._json("GET", "/v1/engine/state")
 
+    def call(self, method: str, path: str, **options: Any) -> Mapping[str, Any]:
+        """Send one request of the HTTP API and return its JSON; raises `ServerError`."""
+        return self._json(method, path, **options)
+
     def _ensure_collection(self, name: str) -> None:
         try:
             self._json("GET", f"/v1/collections/{quote(name, safe='')}")

@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.background import IndexingProgress
 from api.error_table import shown
 from api.reply_model import CitationModel, TimingsModel
 from api.request_model import RequestModel
 from dialog.events import SystemUttered, UserUttered
 from dialog.session import ConversationInfo, StoredEvent
-from index.protocol import CollectionInfo, DocumentRecord, Hit
+from index.protocol import DocumentRecord, Hit
 from rag.ingest import FileReport
 
 MAX_INPUTS = 2048
@@ -94,61 +93,6 @@ class EmbeddingList(BaseModel):
     model: str
     data: list[Embedding]
     usage: EmbeddingUsage
-
-
-class CollectionRequest(RequestModel):
-    """`POST /v1/collections`."""
-
-    name: str
-
-
-class IndexingModel(BaseModel):
-    """How far a background indexing has come."""
-
-    phase: str
-    done: int
-    total: int
-    label: str
-
-
-class CollectionModel(BaseModel):
-    """A collection and how much it holds."""
-
-    object: Literal["collection"] = "collection"
-    name: str
-    num_documents: int
-    num_chunks: int
-    embedding_model: str
-    dim: int
-    created_at: datetime
-    indexing: IndexingModel | None
-
-    @classmethod
-    def from_info(cls, info: CollectionInfo, indexing: IndexingProgress | None) -> Self:
-        """Return what is shown of a stored collection."""
-        return cls(
-            name=info.name,
-            num_documents=info.num_documents,
-            num_chunks=info.num_chunks,
-            embedding_model=info.embedder,
-            dim=info.dim,
-            created_at=info.created_at,
-            indexing=None
-            if indexing is None
-            else IndexingModel(
-                phase=indexing.phase,
-                done=indexing.done,
-                total=indexing.total,
-                label=indexing.label,
-            ),
-        )
-
-
-class CollectionList(BaseModel):
-    """`GET /v1/collections`."""
-
-    object: Literal["list"] = "list"
-    data: list[CollectionModel]
 
 
 class DocumentModel(BaseModel):

@@ -11,6 +11,7 @@ IndexStoreError
 ├── DriverMissingError        what speaks to this kind of database is not installed
 ├── IndexFileError            a saved index is damaged, foreign, or of other vectors
 ├── FilterError               a condition cannot be understood, or compares what cannot be compared
+├── PortableFormatError       what is imported is not an exported collection
 ├── TuningError               no index method holds the wanted recall within the limits
 ├── FullTextMissingError      Python's SQLite was built without FTS5
 └── SchemaVersionError        the database was written by a newer version of the program
@@ -71,3 +72,7 @@ class FilterError(IndexStoreError):
 
 class TuningError(IndexStoreError):
     """No index method holds the wanted recall within the limits."""
+
+
+class PortableFormatError(IndexStoreError):
+    """What is to be imported is not an exported collection."""

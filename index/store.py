@@ -3,7 +3,8 @@
 import builtins
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -28,12 +29,14 @@ from index.lexical_file import LexicalFile
 from index.lexical_lane import LexicalLane
 from index.live_index import CollectionKey, LiveIndex
 from index.maintenance import CanaryLog, Maintenance
-from index.protocol import CollectionInfo, Metric
+from index.portable import PortableHeader, exported
+from index.protocol import CollectionInfo, Metric, NewDocument
 from index.sealing import Sealing
 from index.stop_words import Language
 from index.tables import chunks, collections, documents, vector_sets
 from index.term_renewal import renew_terms
 from index.text_cache import TextCache
+from index.tuning_store import TuningStore
 from index.upkeep import Upkeep
 
 LEXICAL_FILE = "keywords.sqlite"
@@ -285,6 +288,17 @@ class CollectionStore:
             renew_terms(connection, collection_id, language)
         with self._lock:
             self._lanes.pop(collection_id, None)
+
+    def exported(
+        self, name: str
+    ) -> AbstractContextManager[tuple[PortableHeader, Iterator[NewDocument]]]:
+        """Give a collection and its documents of one moment; see `index.portable.exported`."""
+        return exported(self._database, name)
+
+    @property
+    def tunings(self) -> TuningStore:
+        """What tuners chose for these collections."""
+        return TuningStore(self._database)
 
     def list(self) -> builtins.list[CollectionInfo]:
         """Return all collections by name."""

@@ -19,12 +19,15 @@ from api.state_lock import running_server
 KEY_VARIABLE: Final = "CAUSERIE_CLIENT_KEY"
 
 
-def remote_desk(settings: Settings) -> RemoteDesk | None:
-    """Return the desk of the server that holds the state folder; None where there is none."""
+def remote_desk(settings: Settings, tenant: str = "") -> RemoteDesk | None:
+    """Return the desk of the server that holds the state folder; None where there is none.
+
+    It sends the key in `CAUSERIE_CLIENT_KEY`, else one of the tenant's.
+    """
     address = running_server(settings.state)
     if address is None:
         return None
-    return RemoteDesk(address, api_key=os.environ.get(KEY_VARIABLE) or own_key(settings))
+    return RemoteDesk(address, api_key=os.environ.get(KEY_VARIABLE) or own_key(settings, tenant))
 
 
 @contextmanager

@@ -58,7 +58,9 @@ ENTRIES: Final = {
         help="Look at the engine of the running server.",
     ),
     "index": Entry(
-        module="api.cli.index_commands", attribute="index_app", help="The index of a collection."
+        module="api.cli.index_commands",
+        attribute="index_app",
+        help="Stored collections: made, tuned, verified, exported, removed.",
     ),
     "train": Entry(
         module="api.cli.train_models", attribute="train_app", help="Train what steers the answers."

@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.index_options import Tenant, path_of, running_server, settings_for
 from api.cli.progress import progress_bars
-from api.settings import load_settings
 from api.state_database import state_database
 from api.tuning_plot import save_plot
 from index.tuner import tune as measure
 from index.tuning import Preference, Target, Tuning
 from index.tuning_store import TuningStore
+
+TUNE_EXAMPLE = "Example: python -m api index tune recipes --recall .95 --memory 500MB --p95 10ms"
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -49,6 +51,7 @@ def tune(  # noqa: PLR0913  # options of a command
             metavar="FILE", help="Where the PNG goes; COLLECTION-tuning.png.", show_default=False
         ),
     ] = None,
+    tenant: Tenant = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
 ) -> None:
     """Choose the index of a collection by measuring on its own vectors.
@@ -66,14 +69,19 @@ def tune(  # noqa: PLR0913  # options of a command
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    settings = load_settings()
+    settings = settings_for(tenant)
     errors = Console(stderr=True)
-    with state_database(settings) as database:
+    with state_database(settings, tenant) as database:
         store = TuningStore(database)
         found = store.rows(collection)
         with progress_bars(errors) as on_progress:
             tuning = measure(found.rows, found.metric, target=target, on_progress=on_progress)
-        store.save(collection, tuning)
+        with running_server(settings, tenant) as server:
+            if server is None:
+                store.save(collection, tuning)
+            else:
+                record = json.loads(tuning.to_json())
+                server.call("POST", path_of(collection, "/tuning"), json=record)
     picture = plot or Path(f"{collection}-tuning.png")
     save_plot(tuning, picture, title=collection)
     if as_json:

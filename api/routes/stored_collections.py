@@ -3,12 +3,10 @@
 from fastapi import APIRouter
 
 from api.application import Application
+from api.collection_schemas import CollectionList, CollectionModel, CollectionRequest
 from api.dependencies import AdminOnly, ApplicationDep, CollectionName
 from api.error_table import RequestError, caller_mistakes
 from api.schemas import (
-    CollectionList,
-    CollectionModel,
-    CollectionRequest,
     Deleted,
     HitList,
     HitModel,
@@ -37,6 +35,9 @@ def create_collection(body: CollectionRequest, application: ApplicationDep) -> C
             embedder=embedder.name,
             fingerprint=embedder.fingerprint,
             dim=embedder.dim,
+            metric=body.metric,
+            language=body.language,
+            fields=body.fields,
         )
     return _shown(application, info)
 

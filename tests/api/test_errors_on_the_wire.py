@@ -135,6 +135,7 @@ def test_every_error_of_the_caller_has_a_row() -> None:
         "LLMError",
         "ModelStoreError",
         "OutOfBlocksError",
+        "PortableFormatError",
         "ReplayError",
         "SchemaVersionError",
         "SimulationError",

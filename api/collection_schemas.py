@@ -1,0 +1,87 @@
+"""Wire models of collections as a whole."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field
+
+from api.background import IndexingProgress
+from api.request_model import RequestModel
+from index.filters import Kind
+from index.protocol import CollectionInfo, Metric
+from index.stop_words import Language
+
+
+class CollectionRequest(RequestModel):
+    """`POST /v1/collections`."""
+
+    name: str
+    language: Language = Language.ENGLISH
+    metric: Metric = Metric.COSINE
+    fields: dict[str, Kind] = Field(default_factory=dict)
+
+
+class IndexingModel(BaseModel):
+    """How far a background indexing has come."""
+
+    phase: str
+    done: int
+    total: int
+    label: str
+
+
+class CollectionModel(BaseModel):
+    """A collection and how much it holds."""
+
+    object: Literal["collection"] = "collection"
+    name: str
+    num_documents: int
+    num_chunks: int
+    embedding_model: str
+    dim: int
+    created_at: datetime
+    indexing: IndexingModel | None
+
+    @classmethod
+    def from_info(cls, info: CollectionInfo, indexing: IndexingProgress | None) -> Self:
+        """Return what is shown of a stored collection."""
+        return cls(
+            name=info.name,
+            num_documents=info.num_documents,
+            num_chunks=info.num_chunks,
+            embedding_model=info.embedder,
+            dim=info.dim,
+            created_at=info.created_at,
+            indexing=None
+            if indexing is None
+            else IndexingModel(
+                phase=indexing.phase,
+                done=indexing.done,
+                total=indexing.total,
+                label=indexing.label,
+            ),
+        )
+
+
+class CollectionList(BaseModel):
+    """`GET /v1/collections`."""
+
+    object: Literal["list"] = "list"
+    data: list[CollectionModel]
+
+
+class Imported(BaseModel):
+    """`POST /v1/collections/{name}/import`."""
+
+    object: Literal["import"] = "import"
+    name: str
+    num_documents: int
+    num_chunks: int
+
+
+class TuningStored(BaseModel):
+    """`POST /v1/collections/{name}/tuning`."""
+
+    object: Literal["tuning"] = "tuning"
+    name: str
+    choice: str

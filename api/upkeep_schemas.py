@@ -1,0 +1,136 @@
+"""Wire models of what keeps a collection well: health, verification, compaction, purging."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field
+
+from api.request_model import RequestModel
+from index.inspection import CollectionHealth, CollectionStats, ProblemKind, Verification
+
+
+class VerifyRequest(RequestModel):
+    """`POST /v1/collections/{name}/verify`: documents that must be nowhere any more, by id."""
+
+    absent: list[str] = Field(default_factory=list, max_length=1000)
+
+
+class CompactRequest(RequestModel):
+    """`POST /v1/collections/{name}/compact`: the most bytes that new files may take."""
+
+    disk_budget: int | None = Field(default=None, ge=0)
+
+
+class PurgeRequest(RequestModel):
+    """`POST /v1/collections/{name}/purge`."""
+
+    document_ids: list[str] = Field(min_length=1, max_length=1000)
+
+
+class ProblemModel(BaseModel):
+    """One thing that is wrong; `kind` tells what mends it."""
+
+    kind: ProblemKind
+    what: str
+    uri: str
+
+
+class VerificationModel(BaseModel):
+    """What was looked at and what is wrong."""
+
+    object: Literal["verification"] = "verification"
+    name: str
+    is_clean: bool
+    seq: int
+    num_documents: int
+    num_chunks: int
+    num_files: int
+    problems: list[ProblemModel]
+
+    @classmethod
+    def of(cls, name: str, found: Verification) -> Self:
+        """Return what is shown of a verification."""
+        return cls(
+            name=name,
+            is_clean=found.is_clean,
+            seq=found.seq,
+            num_documents=found.num_documents,
+            num_chunks=found.num_chunks,
+            num_files=found.num_files,
+            problems=[
+                ProblemModel(kind=one.kind, what=one.what, uri=one.uri) for one in found.problems
+            ],
+        )
+
+
+class CompactionModel(BaseModel):
+    """`postponed` says what was left for later and why; empty: nothing."""
+
+    object: Literal["compaction"] = "compaction"
+    name: str
+    postponed: str
+
+
+class RecallModel(BaseModel):
+    """The recall of the canaries with its bounds."""
+
+    value: float
+    low: float
+    high: float
+    num_queries: int
+    k: int
+
+
+class StatsModel(BaseModel):
+    """How much a collection holds; sizes in bytes."""
+
+    seq: int
+    num_documents: int
+    num_chunks: int
+    num_old_chunks: int
+    text_bytes: int
+    file_bytes: int
+    num_segments: int
+    num_unsealed: int
+    num_dead: int
+
+
+class HealthModel(BaseModel):
+    """How a collection does today, and how much it holds."""
+
+    object: Literal["health"] = "health"
+    name: str
+    is_well: bool
+    seq: int
+    num_segments: int
+    num_unsealed: int
+    dead_share: float
+    set_aside: list[str]
+    withheld: list[int]
+    loss: str
+    recall: RecallModel | None
+    wanted_recall: float
+    is_breached: bool
+    measured_at: datetime | None
+    stats: StatsModel
+
+    @classmethod
+    def of(cls, name: str, health: CollectionHealth, stats: CollectionStats) -> Self:
+        """Return what is shown of a collection's health."""
+        return cls(
+            name=name,
+            is_well=health.is_well,
+            seq=health.seq,
+            num_segments=health.num_segments,
+            num_unsealed=health.num_unsealed,
+            dead_share=health.dead_share,
+            set_aside=list(health.set_aside),
+            withheld=list(health.withheld),
+            loss=health.loss,
+            recall=None if health.recall is None else RecallModel(**asdict(health.recall)),
+            wanted_recall=health.wanted_recall,
+            is_breached=health.is_breached,
+            measured_at=health.measured_at,
+            stats=StatsModel(**asdict(stats)),
+        )
