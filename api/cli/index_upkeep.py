@@ -30,7 +30,10 @@ REPAIR_EXAMPLE = "Example: python -m api index repair recipes"
 COMPACT_EXAMPLE = "Example: python -m api index compact recipes --disk 2GB"
 PURGE_EXAMPLE = "Example: python -m api index purge recipes notes/private.txt --yes"
 
+_TIMEOUT_S = 3600.0  # of a server that reads through all it has
+
 Work = Callable[[Maintenance], Mapping[str, Any]]
+Asked = tuple[str, str, dict[str, Any]]  # method, what follows the collection's path, body
 
 
 def health(
@@ -47,7 +50,7 @@ def health(
         how = upkeep.health(measure=measure)
         return HealthModel.of(collection, how, upkeep.stats()).model_dump(mode="json")
 
-    asked = ("GET", f"/health?measure={'true' if measure else 'false'}", {})
+    asked: Asked = ("GET", f"/health?measure={'true' if measure else 'false'}", {})
     found = HealthModel.model_validate(_done(collection, tenant, "health", asked, work))
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -75,7 +78,7 @@ def verify(
     def work(upkeep: Maintenance) -> Mapping[str, Any]:
         return _verified(collection, upkeep.verify(absent=ids))
 
-    asked = ("POST", "/verify", {"absent": ids})
+    asked: Asked = ("POST", "/verify", {"absent": ids})
     _show(_done(collection, tenant, "verify", asked, work), as_json)
 
 
@@ -112,7 +115,7 @@ def compact(
         postponed = upkeep.compact(disk_budget=budget)
         return CompactionModel(name=collection, postponed=postponed).model_dump(mode="json")
 
-    asked = ("POST", "/compact", {"disk_budget": budget})
+    asked: Asked = ("POST", "/compact", {"disk_budget": budget})
     found = _done(collection, tenant, "compact", asked, work)
     if as_json:
         print_json(found)
@@ -141,13 +144,11 @@ def purge(
     def work(upkeep: Maintenance) -> Mapping[str, Any]:
         return _verified(collection, upkeep.purge(ids))
 
-    asked = ("POST", "/purge", {"document_ids": ids})
+    asked: Asked = ("POST", "/purge", {"document_ids": ids})
     _show(_done(collection, tenant, "purge", asked, work), as_json)
 
 
-def _done(
-    collection: str, tenant: str, label: str, asked: tuple[str, str, dict[str, Any]], work: Work
-) -> Mapping[str, Any]:
+def _done(collection: str, tenant: str, label: str, asked: Asked, work: Work) -> Mapping[str, Any]:
     """Return what came of it: at the running server, which knows the newest, or here."""
     settings = settings_for(tenant)
     method, action, body = asked
@@ -158,7 +159,8 @@ def _done(
         on_progress(label, 0, 0)
         if server is not None:
             options = {} if method == "GET" else {"json": body}
-            return server.call(method, path_of(collection, action), **options)
+            path = path_of(collection, action)
+            return server.call(method, path, timeout=_TIMEOUT_S, **options)
         with opened_store(settings, tenant) as store:
             return work(store.maintenance(collection))
 

@@ -15,6 +15,7 @@ from api.cli.index_options import Tenant, path_of, running_server, settings_for
 from api.cli.progress import progress_bars
 from api.state_database import state_database
 from api.tuning_plot import save_plot
+from index.errors import TuningError
 from index.tuner import tune as measure
 from index.tuning import Preference, Target, Tuning
 from index.tuning_store import TuningStore
@@ -75,7 +76,10 @@ def tune(  # noqa: PLR0913  # options of a command
         store = TuningStore(database)
         found = store.rows(collection)
         with progress_bars(errors) as on_progress:
-            tuning = measure(found.rows, found.metric, target=target, on_progress=on_progress)
+            try:
+                tuning = measure(found.rows, found.metric, target=target, on_progress=on_progress)
+            except ValueError as error:  # there are too few
+                raise TuningError(f"collection {collection!r}: {error}") from error
         with running_server(settings, tenant) as server:
             if server is None:
                 store.save(collection, tuning)

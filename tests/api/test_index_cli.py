@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from api import bootstrap
 from api.application import Application
@@ -14,7 +15,10 @@ from api.settings import load_settings
 from api.state_database import state_database
 from api.state_lock import held
 from api.testing import application_of_doubles
-from index.protocol import Item
+from index.database import writing
+from index.new_rows import document_id_of
+from index.portable import document_from_json
+from index.protocol import Item, NewDocument
 from index.store import CollectionStore
 from rag.testing import HashingEmbedder
 from tests.api.conftest import serving
@@ -44,19 +48,24 @@ def fill(collection: str, num: int = 3) -> None:
     with state_database(load_settings()) as database:
         store = CollectionStore(database, threads=1)
         embedder = HashingEmbedder()
-        for i in range(num):
-            text = f"tea number {i}"
-            store.open(collection).upsert(
-                uri=f"u{i}",
-                title=f"t{i}",
-                media_type="text/plain",
-                source_sha256="0" * 64,
-                text=text,
-                items=[Item(start=0, end=len(text))],
-                vectors=embedder.encode([text], "passage"),
-                fingerprint=embedder.fingerprint,
-                metadata={"n": i},
-            )
+        texts = [f"tea number {i}" for i in range(num)]
+        vectors = embedder.encode(texts, "passage")
+        store.open(collection).upsert_many(
+            [
+                NewDocument(
+                    uri=f"u{i}",
+                    title=f"t{i}",
+                    media_type="text/plain",
+                    source_sha256="0" * 64,
+                    text=text,
+                    items=[Item(start=0, end=len(text))],
+                    vectors=vectors[i : i + 1],
+                    metadata={"n": i},
+                )
+                for i, text in enumerate(texts)
+            ],
+            fingerprint=embedder.fingerprint,
+        )
         store.close()
 
 
@@ -125,17 +134,16 @@ def test_an_import_that_is_stopped_leaves_whole_documents_and_goes_on(
     fill("tea", 7)
     run("index", "export", "tea", "tea.jsonl")
     monkeypatch.setattr(index_transfer, "_BATCH", 2)
-    real = index_transfer.document_from_json
 
     def stop_at_the_sixth(line: str, *, dim: int, number: int) -> Any:
         if number == 7:
             raise KeyboardInterrupt
-        return real(line, dim=dim, number=number)
+        return document_from_json(line, dim=dim, number=number)
 
     monkeypatch.setattr(index_transfer, "document_from_json", stop_at_the_sixth)
     assert run("index", "import", "tea.jsonl", "--as", "copy") == 130
     assert described(capsys, "copy")["num_documents"] == 4
-    monkeypatch.setattr(index_transfer, "document_from_json", real)
+    monkeypatch.setattr(index_transfer, "document_from_json", document_from_json)
     assert run("index", "import", "tea.jsonl", "--as", "copy") == 0
     assert described(capsys, "copy")["num_documents"] == 7
 
@@ -161,7 +169,7 @@ def test_beside_a_server_commands_write_through_it(
 ) -> None:
     assert run("index", "create", "tea", "--language", "german") == 0
     assert server.store.info("tea").embedder == "hashing"
-    fill("tea")
+    fill("tea", 120)
     assert run("index", "export", "tea", "tea.jsonl") == 0
     before = server.store.open("tea").documents()
     assert run("index", "delete", "tea", "--yes") == 0
@@ -171,6 +179,9 @@ def test_beside_a_server_commands_write_through_it(
     assert described(capsys, "tea")["language"] == "german"
     assert run("index", "tune", "tea", "--p95", "5s", "--json") == 0
     assert server.store.tunings.latest("tea") is not None
+    run("index", "create", "small")
+    assert run("index", "tune", "small") == 1
+    assert "too few to tune on" in capsys.readouterr().err
     assert run("index", "import", "tea.jsonl", "--as", "a b") == 1
     assert "1 to 64" in capsys.readouterr().err
 
@@ -200,3 +211,47 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("create", "describe", "delete", "export", "import", "tune"):
         assert run("index", command, "--help") == 0
         assert f"python -m api index {command}" in " ".join(out(capsys).split())
+
+
+def test_help_shows_an_example_of_what_keeps_a_collection_well(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in ("health", "verify", "repair", "compact", "purge"):
+        assert run("index", command, "--help") == 0
+        assert f"python -m api index {command}" in " ".join(out(capsys).split())
+
+
+@pytest.mark.parametrize("has_server", [False, True])
+def test_a_collection_is_verified_mended_and_purged(
+    has_server: bool, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same words and codes in this process and through a server."""
+    if has_server:
+        request.getfixturevalue("server")
+    run("index", "create", "tea")
+    fill("tea")
+    assert run("index", "verify", "tea") == 0
+    assert "tea: nothing is wrong in 3 documents, 3 chunks" in out(capsys)
+    assert run("index", "compact", "tea", "--disk", "1GB") == 0
+    assert "tea: compact" in out(capsys)
+    assert run("index", "health", "tea", "--measure", "--json") == 0
+    found = json.loads(out(capsys))
+    assert (found["is_well"], found["num_unsealed"]) == (True, 0)
+    assert (found["stats"]["num_chunks"], found["num_segments"]) == (3, 1)
+    assert run("index", "health", "tea") == 0
+    assert "tea, well" in out(capsys)
+    with state_database(load_settings()) as database, writing(database) as connection:
+        connection.execute(text("UPDATE lexical_1 SET lex = 'gone'"))
+    assert run("index", "verify", "tea") == 1
+    assert "words: " in out(capsys)
+    assert run("index", "repair", "tea") == 0
+    assert "nothing is wrong" in out(capsys)
+    assert run("index", "purge", "tea", "u1") == 2  # nobody can be asked here
+    assert run("index", "purge", "tea", "u1", "--yes", "--json") == 0
+    capsys.readouterr()
+    assert described(capsys, "tea")["num_documents"] == 2
+    assert run("index", "verify", "tea", "--absent", document_id_of("tea", "u1")) == 0
+    assert run("index", "verify", "tea", "--absent", document_id_of("tea", "u2")) == 1
+    assert "residue" in out(capsys)
+    assert run("index", "compact", "tea", "--disk", "much") == 2
+    assert run("index", "health", "none") == 1

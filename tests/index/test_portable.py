@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 
-from index import parquet_file, tables
+from index import tables
 from index.database import writing
 from index.errors import (
     DamagedDocumentError,
@@ -146,7 +146,7 @@ def test_without_pyarrow_the_extra_is_named(
     def fail(name: str) -> None:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(parquet_file.importlib, "import_module", fail)
+    monkeypatch.setattr("index.parquet_file.importlib.import_module", fail)
     with pytest.raises(DriverMissingError, match=r"parquet.*\.jsonl"):
         read_parquet(tmp_path / "x.parquet")
 
