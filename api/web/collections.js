@@ -116,7 +116,8 @@ export class Collections {
     if (this.#selected !== null && !names.includes(this.#selected)) names.push(this.#selected);
     const options = [...names.map((name) => [name, name]), ["", "No collection: plain chat"]];
     const current = [...this.#picker.options].map((option) => option.value);
-    if (current.join("\n") !== options.map(([value]) => value).join("\n")) {
+    // By their number too: no option at all is not the empty one of plain chat.
+    if (current.length !== options.length || current.some((value, i) => value !== options[i][0])) {
       this.#picker.replaceChildren(...options.map(([value, text]) => element("option", { value, text })));
     }
     this.#picker.value = this.#selected ?? "";

@@ -5,6 +5,7 @@ import { element, icon } from "./element.js";
 const WORDS = { running: "running", waiting: "waits for you", done: "done", failed: "failed" };
 const ICON_OF = { running: "retry", waiting: "unknown", done: "done", failed: "alert" };
 const MAX_SHOWN = 4000;
+const MOST_IN_HEAD = 32;
 
 const short = (text, most) => (text.length <= most ? text : `${text.slice(0, most - 1)}…`);
 
@@ -25,6 +26,12 @@ function inLine(text) {
   } catch {
     return text;
   }
+}
+
+/** Return a result that is short enough for the head of a card; one that is longer is in its body. */
+function outcomeOf(card) {
+  const text = (card.result ?? "").trim();
+  return text && text.length <= MOST_IN_HEAD && !text.includes("\n") ? `= ${text}` : "";
 }
 
 function block(label, text, testid) {
@@ -66,10 +73,12 @@ export class ToolCards {
       icon(ICON_OF[card.status]),
       element("span", { class: "tool-name", text: card.name }),
       element("span", { class: "tool-line", text: short(inLine(card.arguments), 120) }),
+      card.status === "done" ? element("span", { class: "tool-outcome", "data-testid": "tool-outcome", text: outcomeOf(card) }) : null,
       element("span", { class: "tool-status", "data-testid": "tool-status", text: `${WORDS[card.status]}${time}` }),
     );
     const parts = [block("Arguments", pretty(card.arguments), "tool-arguments")];
-    if (card.result) parts.push(block(card.status === "failed" ? `Refused: ${card.kind}` : "Result", pretty(card.result), "tool-result"));
+    const label = card.status === "failed" ? `Not done: ${card.kind.replaceAll("_", " ")}` : "Result";
+    if (card.result) parts.push(block(label, pretty(card.result), "tool-result"));
     if (isWaiting) parts.push(this.#question(card));
     return element(
       "li",

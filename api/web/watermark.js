@@ -71,14 +71,23 @@ async function look() {
   if (scheme) question.scheme = scheme;
   if (statistic) question.statistic = statistic;
   if (byId("detect-search").checked) question.search = true;
-  byId("detect-go").disabled = true;
+  // The last verdict is of another question; it must not stand beside this one.
+  byId("verdict").hidden = true;
+  byId("detect-error").hidden = true;
+  setLooking(true);
   try {
     show(await api.detectWatermark(question, { signal }));
   } catch (error) {
     if (error.name !== "AbortError") showError(error.message);
   } finally {
-    byId("detect-go").disabled = false;
+    setLooking(false);
   }
+}
+
+function setLooking(isLooking) {
+  const go = byId("detect-go");
+  go.disabled = isLooking;
+  go.textContent = isLooking ? "Looking…" : "Look for the mark";
 }
 
 function showError(words) {

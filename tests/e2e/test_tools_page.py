@@ -78,6 +78,8 @@ def test_a_call_is_shown_with_arguments_result_and_time(served: Served) -> None:
     expect(served.page.get_by_test_id("answer-text")).to_have_text("It is 391.")
     expect(card).to_contain_text("calculate")
     expect(card).to_contain_text('expression: "17 * 23"')
+    expect(card.get_by_test_id("tool-outcome")).to_have_text("= 391")
+    expect(served.page.get_by_test_id("collection-picker")).to_contain_text("plain chat")
     card.locator("summary").click()
     expect(card.get_by_test_id("tool-result")).to_have_text("391")
     served.page.reload()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from api.testing import application_of_doubles
 from api.tokenizer_file import TokenizerOfModel, load_tokenizer
@@ -121,6 +121,23 @@ def test_an_unmarked_text_is_told_for_what_it_says(page: Page) -> None:
     look(page, "Too short.")
     expect(page.get_by_test_id("detect-error")).to_contain_text("Cannot tell, because")
     expect(page.get_by_test_id("verdict")).to_be_hidden()
+
+
+def test_a_verdict_goes_when_another_question_is_asked(page: Page, model: TokenizerOfModel) -> None:
+    """It stood beside the new text until the next one came."""
+    look(page, reply(model, 90))
+    expect(page.get_by_test_id("verdict-title")).to_have_text("The mark was found")
+    held: list[Route] = []
+    page.route("**/v1/watermark/detect", lambda route: held.append(route))  # noqa: PLW0108 - it is marked
+    page.get_by_test_id("detect-scheme").select_option("synthid:bayesian")
+    look(page, reply(model, 90, seed=4))
+    expect(page.get_by_test_id("verdict")).to_be_hidden()
+    expect(page.get_by_test_id("detect-go")).to_have_text("Looking…")
+    expect(page.get_by_test_id("detect-go")).to_be_disabled()
+    held[0].continue_()
+    expect(page.get_by_test_id("verdict-title")).to_have_text("No mark was found", timeout=30_000)
+    expect(page.get_by_test_id("verdict-facts")).to_contain_text("synthid")
+    expect(page.get_by_test_id("detect-go")).to_be_enabled()
 
 
 @pytest.mark.parametrize("form", ["json", "lines"])
