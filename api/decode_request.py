@@ -34,6 +34,7 @@ class SteerModel(RequestModel):
     scorer: str
     weight: float | None = None
     method: SteerMethod | None = None
+    candidates: int | None = None
 
 
 class ExpertsModel(RequestModel):

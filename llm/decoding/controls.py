@@ -32,7 +32,7 @@ from llm.decoding.output_history import OutputHistories
 from llm.decoding.phases import UNGUIDED, Composer, Drafter, Guidance
 from llm.decoding.refused_pairs import check_pairs
 from llm.decoding.search.answers import AnswerPattern
-from llm.decoding.spec import DecodeSpec
+from llm.decoding.spec import MAX_CANDIDATES, DecodeSpec
 from llm.decoding.steer import factor_of
 from llm.decoding.vocabulary import Vocabulary
 from llm.head_adapter import HeadAdapter
@@ -131,15 +131,15 @@ class ControlBuilder:
             compiled = self.compiler.compile(spec.grammar)
             grammar = BudgetedState(compiled, self.compiler.vocabulary, max_tokens)
             accepts = _Accepts(compiled, self._encode)
+        steers = [wish for wish in spec.steer if wish.weight]
         return Controls(
             guidance=Guidance(
                 grammar=grammar,
                 composers=tuple(self._composers(spec, prompt_ids)),
                 factors=tuple(
-                    factor_of(wish, self._heads.scorer(wish.scorer), prompt_ids)
-                    for wish in spec.steer
-                    if wish.weight
+                    factor_of(wish, self._heads.scorer(wish.scorer), prompt_ids) for wish in steers
                 ),
+                candidates=min((wish.candidates for wish in steers), default=MAX_CANDIDATES),
             ),
             drafters=self._drafters(spec, prompt_ids, grammar, tenant),
             accepts=accepts,

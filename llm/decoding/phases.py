@@ -12,6 +12,8 @@ from typing import Any, NewType, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
+from llm.decoding.spec import MAX_CANDIDATES
+
 # One row of the vocabulary's size, float32. A phase may write into the row that it is given.
 RawLogits = NewType("RawLogits", np.ndarray[Any, np.dtype[np.float32]])
 FeasibleLogits = NewType("FeasibleLogits", np.ndarray[Any, np.dtype[np.float32]])
@@ -237,12 +239,16 @@ class Drafter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guidance:
-    """What guides one branch besides its sampling parameters; its own, none shared."""
+    """What guides one branch besides its sampling parameters; its own, none shared.
+
+    The factors look at the `candidates` most probable tokens.
+    """
 
     grammar: Constraint | None = None
     composers: tuple[Composer, ...] = ()
     factors: tuple[Factor, ...] = ()
     mark: Mark | None = None
+    candidates: int = MAX_CANDIDATES
 
     def fork(self, stream: int) -> "Guidance":
         """Return an independent copy for a branch of another number; the grammar stays behind."""
@@ -250,6 +256,7 @@ class Guidance:
             composers=tuple(composer.fork() for composer in self.composers),
             factors=tuple(factor.fork() for factor in self.factors),
             mark=None if self.mark is None else self.mark.fork(stream),
+            candidates=self.candidates,
         )
 
     def take(self, token: int) -> None:

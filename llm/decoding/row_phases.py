@@ -24,7 +24,7 @@ from llm.decoding.phases import (
     unsteered,
 )
 from llm.decoding.pipeline_row import PipelineRow
-from llm.decoding.steer import CANDIDATES, kl, log_sum, price, steer, steer_best
+from llm.decoding.steer import kl, log_sum, price, steer, steer_best
 from llm.decoding.truncate import MARKED_GREEDY, truncate
 from llm.errors import ConstraintConflictError
 
@@ -49,7 +49,7 @@ def steered(
     composed = uncomposed(shaped)
     if not guidance.factors:
         return unsteered(composed)
-    found = rows.best(composed, CANDIDATES)  # of what the model itself says
+    found = rows.best(composed, guidance.candidates)  # of what the model itself says
     own = found.logits
     result, changed = steer_best(composed, found.token_ids, own, guidance.factors, forwards)
     row.price = price(changed, own, log_total=found.log_total)
@@ -73,7 +73,8 @@ def _composed(
     composed = compose(shaped, row.guidance.composers, forwards)
     result = unsteered(composed)
     if row.guidance.factors:
-        result = steer(composed, row.guidance.factors, forwards)
+        guidance = row.guidance
+        result = steer(composed, guidance.factors, forwards, k=guidance.candidates)
     row.price = kl(result, model, rows)
     return result
 

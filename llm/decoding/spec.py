@@ -13,6 +13,7 @@ from llm.decoding.grammar_spec import GrammarSpec
 MAX_STEERS = 8
 MAX_BRANCHES = 16
 MAX_DRAFT = 32
+MAX_CANDIDATES = 200
 MAX_PREDICTION_CHARS = 200_000
 
 SteerMethod = Literal["fudge", "reward"]
@@ -27,12 +28,14 @@ class Steer:
 
     "fudge" adds `weight` x log P(attribute | prefix, token) (arXiv 2104.05218); a negative weight
     asks for the opposite attribute. "reward" adds `weight` x reward, the reward being in [0, 1]
-    (RAD, arXiv 2310.09520).
+    (RAD, arXiv 2310.09520). Only the `candidates` most probable tokens are scored, and no other can
+    come; of several steers the fewest count.
     """
 
     scorer: str
     weight: float = 1.0
     method: SteerMethod = "fudge"
+    candidates: int = MAX_CANDIDATES
 
     def __post_init__(self) -> None:
         if not self.scorer:
@@ -41,6 +44,10 @@ class Steer:
             raise ValueError(f"the weight of a steer must be in [-1000, 1000], got {self.weight}")
         if self.method not in ("fudge", "reward"):
             raise ValueError(f"the method of a steer must be fudge or reward, got {self.method!r}")
+        if not 1 <= self.candidates <= MAX_CANDIDATES:
+            raise ValueError(
+                f"the candidates of a steer must be in [1, {MAX_CANDIDATES}], got {self.candidates}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,11 @@ from jaxtyping import Float32, Float64, Int64, Shaped
 
 from llm.decoding.logit_rows import TWIN, LogitRows, best
 from llm.decoding.phases import ComposedLogits, Factor, Forwards, ShapedLogits, SteeredLogits
-from llm.decoding.spec import Steer
+from llm.decoding.spec import MAX_CANDIDATES, Steer
 from llm.head_store import OfferedScorer
 from llm.prefix_scorer import PrefixScorer, State
 
-CANDIDATES = 200
+CANDIDATES = MAX_CANDIDATES
 REWARD_CANDIDATES = 20
 
 

@@ -75,6 +75,10 @@ def test_the_order_of_properties_is_kept(client: TestClient, agent: ScriptedAgen
         ({}, PLAIN),
         ({"n": 3}, DecodeSpec(num_choices=3)),
         (
+            {"causerie": {"steer": [{"scorer": "a", "candidates": 50}]}},
+            DecodeSpec(steer=(Steer(scorer="a", candidates=50),)),
+        ),
+        (
             {"causerie": {"steer": [{"scorer": "positive", "weight": -2, "method": "reward"}]}},
             DecodeSpec(steer=(Steer(scorer="positive", weight=-2.0, method="reward"),)),
         ),

@@ -76,6 +76,8 @@ OWN: list[tuple[str, object, str]] = [
     ("steer", [{"scorer": ""}], "name of a scorer"),
     ("steer", [{"scorer": "x", "weight": 1e9}], "[-1000, 1000]"),
     ("steer", [{"scorer": "x"}] * 9, "8"),
+    ("steer", [{"scorer": "x", "candidates": 0}], "[1, 200]"),
+    ("steer", [{"scorer": "x", "candidates": 201}], "[1, 200]"),
     ("steer[0].method", [{"scorer": "x", "method": "magic"}], "'fudge' or 'reward'"),
     ("experts.anti_expert", {"expert": "x"}, "required"),
     ("experts", {"expert": "x", "anti_expert": "y", "top_p": 0}, "(0, 1]"),

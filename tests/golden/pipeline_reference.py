@@ -16,7 +16,7 @@ from llm.decoding.phases import Forwards, ShapedLogits
 from llm.sampling_params import SamplingParams
 from tests.golden.philox_reference import gumbel
 
-CANDIDATES = 200  # how many tokens factors look at
+CANDIDATES = 200  # how many tokens factors look at unless it is said
 
 Row = Float64[np.ndarray, " v"]
 History = Sequence[int]  # the tokens of the output so far
@@ -48,6 +48,7 @@ class ReferenceRequest:
     legal: Legal | None = None
     composers: tuple[Composer, ...] = ()
     factors: tuple[Factor, ...] = ()
+    candidates: int = CANDIDATES
     reweight: Reweight | None = None
     noise: Noise | None = None
 
@@ -223,7 +224,7 @@ def steered_logits(request: ReferenceRequest, output: History, z: Row, forwards:
     if not request.factors:
         return z
     by_rank = sorted(range(len(z)), key=lambda v: (-z[v], v))
-    candidates = [v for v in by_rank[:CANDIDATES] if z[v] > -np.inf]
+    candidates = [v for v in by_rank[: request.candidates] if z[v] > -np.inf]
     weight = np.sum([factor(output, forwards) for factor in request.factors], axis=0)
     moved = np.full(len(z), -np.inf)
     moved[candidates] = stored(z + weight)[candidates]

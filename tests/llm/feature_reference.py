@@ -20,6 +20,7 @@ from llm.model_runner import Span, batch_of
 from llm.runner_choice import ChosenRunner
 from tests.golden.mark_reference import gumbel_noise, reweigh_of
 from tests.golden.pipeline_reference import (
+    CANDIDATES,
     Composer,
     Factor,
     History,
@@ -248,6 +249,7 @@ def referred(made: Wish, *, stream: int = 0) -> ReferenceRequest:
         legal=None if spec.grammar is None else _legal,
         composers=tuple(composers),
         factors=tuple(map(_factor, spec.steer)),
+        candidates=min((one.candidates for one in spec.steer), default=CANDIDATES),
         **_mark(spec.mark, made.params.seed, stream),
     )
 

@@ -76,7 +76,8 @@ FEATURES: Mapping[str, Feature] = {
         Feature(name="grammar", spec={"grammar": Choices(options=OPTIONS)}),
         Feature(name="fudge", spec={"steer": (Steer(scorer="dull", weight=1.7),)}),
         Feature(
-            name="reward", spec={"steer": (Steer(scorer="kind", weight=-4.0, method="reward"),)}
+            name="reward",
+            spec={"steer": (Steer(scorer="kind", weight=-4.0, method="reward", candidates=9),)},
         ),
         Feature(name="contrast", spec={"contrast": Contrast(weight=0.7, head=0.03)}),
         Feature(name="ngrams", spec={"contrast": Contrast(amateur="ngram:bigrams", head=0.02)}),
