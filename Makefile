@@ -80,7 +80,7 @@ imports: install
 	$(VENV)/bin/lint-imports
 
 shapes: install
-	$(PY) -m pytest -q --jaxtyping-packages=llm,index,beartype.beartype -m "$(LANE)" tests/llm tests/index
+	$(PY) -m pytest -q -n auto --maxprocesses 4 --jaxtyping-packages=llm,index,beartype.beartype -m "$(LANE)" tests/llm tests/index
 
 bench: install
 	@mkdir -p build/benchmarks
