@@ -341,7 +341,8 @@ class StoredCollection(DocumentReader):
             raise EmbedderMismatchError(
                 f"collection {self.name!r} holds vectors of {now.embedder}"
                 f" ({now.fingerprint}), got vectors of the embedder {fingerprint}; ingest"
-                " into a new collection, or use the embedder that it was made with"
+                " into a new collection, use the embedder that it was made with, or embed all of it"
+                f" anew: python -m api index reembed {self.name} --model MODEL"
             )
         return now
 

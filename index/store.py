@@ -31,6 +31,7 @@ from index.live_index import CollectionKey, LiveIndex
 from index.maintenance import CanaryLog, Maintenance
 from index.portable import PortableHeader, exported
 from index.protocol import CollectionInfo, Metric, NewDocument
+from index.reembedding import Reembedding
 from index.sealing import Sealing
 from index.stop_words import Language
 from index.tables import chunks, collections, documents, vector_sets
@@ -221,6 +222,15 @@ class CollectionStore:
             threads=self._threads,
             has_words=self._lexical_file is None,
         )
+
+    def reembedding(self, name: str) -> Reembedding:
+        """Return what changes the embedder of a collection.
+
+        Raises:
+            UnknownCollectionError: there is none of this name.
+        """
+        parts = self._opened(name)
+        return Reembedding(self._database, parts.live.key, parts.files)
 
     def _opened(self, name: str) -> "_Opened":
         with reading(self._database) as connection:

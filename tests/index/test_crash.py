@@ -1,5 +1,6 @@
 """A writer that is killed at any moment: what it said is there, and nothing is half there."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,19 @@ def test_a_killed_writer_leaves_whole_documents_only(
             assert ids == connection.scalars(select(tables.chunks.c.id)).all()
     finally:
         reopened.dispose()
+
+
+@pytest.mark.slow
+def test_killed_writers_of_every_kind_and_flipped_bytes(tmp_path: Path) -> None:
+    """The short form of `benchmarks.crash`: kills in every kind of operation, full disk, flips."""
+    report = tmp_path / "report.json"
+    command = ["-m", "benchmarks.crash", "--kills", "12", "--flips", "12", "--json", str(report)]
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    figures = {row["name"]: row for row in json.loads(report.read_text())["figures"]}
+    assert figures["kills"]["value"] == 12
+    wanted = [row for row in figures.values() if row["target"] == 0]
+    assert len(wanted) >= 2
+    assert [row["name"] for row in wanted if not row["met"]] == [], done.stdout
