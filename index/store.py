@@ -39,6 +39,7 @@ from index.term_renewal import renew_terms
 from index.text_cache import TextCache
 from index.tuning_store import TuningStore
 from index.upkeep import Upkeep
+from index.versions import Versions
 
 LEXICAL_FILE = "keywords.sqlite"
 
@@ -231,6 +232,14 @@ class CollectionStore:
         """
         parts = self._opened(name)
         return Reembedding(self._database, parts.live.key, parts.files)
+
+    def versions(self, name: str) -> Versions:
+        """Return what answers as a collection stood after an earlier write.
+
+        Raises:
+            UnknownCollectionError: there is none of this name.
+        """
+        return Versions(self._database, self._opened(name).live.key)
 
     def _opened(self, name: str) -> "_Opened":
         with reading(self._database) as connection:
