@@ -10,6 +10,7 @@ from api.cli.index_collections import (
     delete,
     describe,
 )
+from api.cli.index_reembed import REEMBED_EXAMPLE, reembed
 from api.cli.index_transfer import EXPORT_EXAMPLE, IMPORT_EXAMPLE, export, import_
 from api.cli.index_upkeep import (
     COMPACT_EXAMPLE,
@@ -41,6 +42,7 @@ index_app.command("verify", epilog=VERIFY_EXAMPLE)(verify)
 index_app.command("repair", epilog=REPAIR_EXAMPLE)(repair)
 index_app.command("compact", epilog=COMPACT_EXAMPLE)(compact)
 index_app.command("purge", epilog=PURGE_EXAMPLE)(purge)
+index_app.command("reembed", epilog=REEMBED_EXAMPLE)(reembed)
 
 
 @index_app.callback()
