@@ -15,6 +15,7 @@ from api.bot_bootstrap import agent_maker
 from api.cli.bot_log import write_log
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
 from dialog.bot.definition import BotDefinition
+from dialog.builder.card_text import card_text
 from dialog.builder.decision_card import cards_of
 from dialog.task.agent import AgentParts, TaskAgent
 from dialog.task.event_log import MemoryTaskLog
@@ -174,7 +175,7 @@ class _Talk:
     def _why(self, turn: int) -> None:
         turns = [c for c in cards_of(self.agent.bot, self.log.read(_ID)[1]) if c.message_id]
         if 1 <= turn <= len(turns):
-            print(turns[turn - 1].to_text())
+            print(card_text(turns[turn - 1]))
         else:
             print(f"there is no turn {turn}; there are {len(turns)}")
 

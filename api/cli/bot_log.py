@@ -11,11 +11,12 @@ import typer
 from api.bot_bootstrap import stored_logs, story_parts
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
 from api.settings import load_settings
+from dialog.builder.card_text import card_text
 from dialog.builder.command_text import command_text
 from dialog.builder.decision_card import card_of, cards_of
 from dialog.builder.migration import migrate
 from dialog.builder.replay import Edit, Replay, Replayer, check_replay
-from dialog.task.events import TaskEvent, event_payload, task_event
+from dialog.task.events import Migrated, TaskEvent, event_payload, task_event
 
 Log = Annotated[
     str,
@@ -48,7 +49,7 @@ def read_log(log: str) -> Sequence[TaskEvent]:
         return logs.read(log)[1]
 
 
-def replay(
+def replay(  # noqa: PLR0913 - one parameter per option
     bot: BotFolder,
     log: Log,
     full: Annotated[
@@ -59,6 +60,10 @@ def replay(
     ] = None,
     says: Annotated[
         str | None, typer.Option("--says", help="What the user says in that turn instead.")
+    ] = None,
+    new: Annotated[
+        Path | None,
+        typer.Option("--bot", help="Another version's folder, to run it with that one."),
     ] = None,
     moves: Annotated[
         bool, typer.Option("--migrate", help="Let the conversation go on with this version.")
@@ -73,12 +78,13 @@ def replay(
     """
     if (turn is None) != (says is None):
         raise typer.BadParameter("--turn and --says belong together")
-    definition, events = read_bot(bot), read_log(log)
+    definition, events = read_bot(new or bot), read_log(log)
     trackers, _ = story_parts()
     edit = None if turn is None else Edit(turn=turn, text=says)
     needs_tracker = full or edit is not None
     replayer = Replayer(definition, tracker=trackers["recogniser"] if needs_tracker else None)
-    is_own = definition.hash == _hash_of(log)
+    has_moved = any(isinstance(event, Migrated) for event in events)
+    is_own = definition.hash == _hash_of(log) and not has_moved
     if is_own and not needs_tracker:
         found = check_replay(definition, events)  # bit for bit, or an error
     else:
@@ -148,4 +154,4 @@ def explain(
         print_json([card.to_json() for card in cards])
         return
     for card in cards:
-        print(card.to_text())
+        print(card_text(card))

@@ -32,6 +32,8 @@ from api.bot_service import BotService
 from api.dependencies import AdminOnly, ApplicationDep, BotsDep, CallerDep
 from api.error_table import RequestError, caller_mistakes, to_request_error
 from api.streaming import DONE, PING, PING_S, EventStream, to_event
+from dialog.builder.decision_card import card_of
+from dialog.errors import ReplayError
 from dialog.task.events import BotUttered, OperatorActed, UserUttered
 from dialog.task.messages import Reply, UserMessage
 
@@ -158,18 +160,12 @@ def get_card(
     caller: CallerDep,
 ) -> CardModel:
     """Return the decision card of a turn."""
-    bot, state = bots.state(conversation_id, caller.sees)
+    bot = bots.agent(conversation_id, caller.sees).bot
     _, events = bots.log(conversation_id, caller.sees)
-    card = CardModel.of(bot, events, turn)
-    if card is None:
-        raise RequestError(
-            404,
-            f"conversation {conversation_id!r} has the turns 1 to {state.counters.turns}, not"
-            f" {turn}",
-            param="turn",
-            code="turn_not_found",
-        )
-    return card
+    try:
+        return CardModel.of(card_of(bot, events, turn))
+    except ReplayError as error:
+        raise RequestError(404, str(error), param="turn", code="turn_not_found") from error
 
 
 @router.post("/v1/conversations/{conversation_id}/operator", dependencies=[AdminOnly])

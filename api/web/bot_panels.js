@@ -46,15 +46,15 @@ export function showCard(panel, card) {
   const parts = [heading(`Turn ${card.turn}: what you said`), marked(card)];
   section(parts, "Understood as", card.commands, (one) => [
     element("code", { text: one.text }),
-    note(`p = ${one.p.toFixed(2)}${one.runner_up ? `, next best ${one.runner_up}` : ""}`),
+    note([`p = ${one.p.toFixed(2)}`, one.runner_up && `next best ${one.runner_up}`, costs(one)].filter(Boolean).join(", ")),
   ]);
   section(parts, "Changed", card.changes, (one) => [
     element("span", { text: `${one.slot}: ${one.before} → ${one.after}` }),
-    note([one.status, EVIDENCE[one.evidence] ?? one.evidence].filter(Boolean).join(", ")),
+    note([one.status, EVIDENCE[one.evidence] ?? one.evidence, one.source].filter(Boolean).join(", ")),
   ]);
   section(parts, "Called", card.calls, (one) => [
     element("code", { text: one.text }),
-    note(`${one.outcome}${one.source ? `, ${one.source}` : ""}`),
+    note([one.outcome, given(one.provenance), one.source].filter(Boolean).join(", ")),
   ]);
   section(parts, "Found in the documents", card.passages, (one) => [
     element("span", { text: one.title }),
@@ -68,6 +68,18 @@ export function showCard(panel, card) {
   if (card.wording) parts.push(heading("Wording"), element("p", { text: card.wording }));
   parts.push(heading("Cost"), element("p", { text: card.cost }));
   panel.replaceChildren(...parts);
+}
+
+/** Return how a value was to be grounded, and what each way would have cost. */
+function costs({ confirmation, costs }) {
+  const compared = Object.entries(costs).map(([way, turns]) => `${way} ${turns.toFixed(2)}`);
+  if (!confirmation) return "";
+  return compared.length ? `${confirmation} (expected turns: ${compared.join(", ")})` : confirmation;
+}
+
+function given(provenance) {
+  const parts = Object.entries(provenance).map(([name, from]) => `${name}: ${EVIDENCE[from] ?? from}`);
+  return parts.length ? `arguments ${parts.join(", ")}` : "";
 }
 
 function note(text) {

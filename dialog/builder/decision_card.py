@@ -3,13 +3,13 @@
     heard → understood (with probabilities and runners-up) → cells changed → costs compared →
     rule and line of the bot file → calls with the provenance of each argument → words
 
-A card is data (`DecisionCard.to_json`), shown by the command line, the API and the page alike.
+A card is data, made here alone; the command line (`card_text`), the API and its page show it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dialog.bot.definition import BotDefinition
+from dialog.bot.definition import BotDefinition, SlotDefinition
 from dialog.builder.command_text import command_text
 from dialog.errors import ReplayError
 from dialog.task.canonical import plain
@@ -27,29 +27,37 @@ from dialog.task.fold import after
 from dialog.task.grounding import weighed
 from dialog.task.slot_edits import frame_with
 from dialog.task.state import DialogState
+from dialog.task.value_words import plain_words, say_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnderstoodCommand:
-    """A command with its probability, where in the words it stands, and what it won against."""
+    """A command with its probability, where in the words it stands, and what it won against.
+
+    `others` are the runners-up in words; `slot` is "" where the command is about none.
+    """
 
     text: str
     p: float
+    slot: str = ""
     span: tuple[int, int] | None = None
     source: str = ""
     runners_up: tuple[tuple[JSON, float], ...] = ()
+    others: tuple[str, ...] = ()
     confirmation: str = ""
     costs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellChange:
-    """A slot before and after the turn."""
+    """A slot before and after the turn, as data and in words; "" was empty."""
 
     task: str
     slot: str
     before: JSON
     after: JSON
+    said_before: str
+    said_after: str
     status: str
     evidence: str
     source: str  # the line of the bot file that declares the slot
@@ -66,6 +74,17 @@ class MadeCall:
     result: JSON = None
     error: str = ""
     source: str = ""
+
+    @property
+    def text(self) -> str:
+        """The call as it is written."""
+        arguments = ", ".join(f"{k}={plain_words(v, 'en')}" for k, v in self.arguments.items())
+        return f"{self.tool}({arguments})"
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, in words."""
+        return self.error.replace("_", " ") or plain_words(self.result, "en")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,29 +117,17 @@ class DecisionCard:
         found: dict[str, JSON] = plain(self)
         return found
 
-    def to_text(self) -> str:
-        """Return the card for a terminal."""
-        lines = [f"turn {self.turn}: {self.heard!r} ({self.tracker})"]
-        for command in self.understood:
-            other = f", not {command.runners_up[0][0]!r}" if command.runners_up else ""
-            way = f", {command.confirmation}" if command.confirmation else ""
-            lines.append(f"  understood  {command.text} p={command.p:.2f}{other}{way}")
-        lines += [
-            f"  changed     {change.task}.{change.slot}: {change.before!r} -> {change.after!r}"
-            f" ({change.status}, {change.evidence or 'no evidence'}) {change.source}"
-            for change in self.changes
-        ]
-        lines += [f"  noticed     {notice}" for notice in self.notices]
-        for call in self.calls:
-            end = call.error or repr(call.result)
-            lines.append(f"  called      {call.tool}({dict(call.arguments)}) = {end} {call.source}")
-        lost = f" before {', '.join(self.lost)}" if self.lost else ""
-        lines.append(f"  rule        {self.rule}{lost}")
-        lines += [
-            f"  act         {act['name']} {act.get('source', '')}".rstrip() for act in self.acts
-        ]
-        lines.append(f"  said        {self.said}")
-        return "\n".join(lines)
+    @property
+    def wording(self) -> str:
+        """Which templates were said, in which variants, and whether a model reworded them."""
+        pairs = zip(self.templates, self.variants, strict=True)
+        words = ", ".join(f"{template}, variant {variant + 1}" for template, variant in pairs)
+        return f"{words}; reworded by the model" if self.rephrased_from else words
+
+    @property
+    def cost(self) -> str:
+        """What the reading cost."""
+        return f"{self.tokens_computed} tokens computed by the {self.tracker or 'given'} tracker"
 
 
 def cards_of(bot: BotDefinition, log: Sequence[TaskEvent]) -> list[DecisionCard]:
@@ -143,15 +150,16 @@ def cards_of(bot: BotDefinition, log: Sequence[TaskEvent]) -> list[DecisionCard]
 
 
 def card_of(bot: BotDefinition, log: Sequence[TaskEvent], turn: int) -> DecisionCard:
-    """Return the card of a turn, counted from 1.
+    """Return the card of a turn of the user's, counted from 1.
 
     Raises:
-        ReplayError: there is no such turn.
+        ReplayError: there is no such turn, or it is not answered yet.
     """
-    cards = cards_of(bot, log)
-    if not 1 <= turn <= len(cards):
-        raise ReplayError(f"there is no turn {turn}; the log has {len(cards)}")
-    return cards[turn - 1]
+    cards = [card for card in cards_of(bot, log) if card.message_id]
+    found = next((card for card in cards if card.turn == turn), None)
+    if found is None:
+        raise ReplayError(f"there is no turn {turn}; the log has the turns 1 to {len(cards)}")
+    return found
 
 
 def _card(
@@ -212,17 +220,23 @@ def _understood(
             found.append(UnderstoodCommand(text=command_text(command), p=command.p))
             continue
         frame = frame_with(bot, state, command.slot, command.task)
-        weights = None
+        weights = slot = None
         if frame is not None:
             task = bot.tasks[frame.task]
-            weights = weighed(task, task.slots[command.slot], command)
+            slot = task.slots[command.slot]
+            weights = weighed(task, slot, command)
         found.append(
             UnderstoodCommand(
                 text=command_text(command),
                 p=command.p,
+                slot=command.slot,
                 span=(command.span.start, command.span.end) if command.span else None,
                 source=command.source.value,
                 runners_up=tuple((part.value, part.p) for part in command.alternatives),
+                others=tuple(
+                    f"{_words(slot, part.value, state.locale)} (p = {part.p:.2f})"
+                    for part in command.alternatives
+                ),
                 confirmation=weights.choice.value if weights is not None else "",
                 costs={way.value: round(cost, 4) for way, cost in weights.costs.items()}
                 if weights is not None
@@ -248,12 +262,20 @@ def _changes(bot: BotDefinition, begin: DialogState, end: DialogState) -> tuple[
                     slot=name,
                     before=before.value if before is not None else None,
                     after=cell.value,
+                    said_before=_words(slot, before.value if before else None, end.locale),
+                    said_after=_words(slot, cell.value, end.locale),
                     status=cell.status.value,
                     evidence=cell.evidence.value,
                     source=str(slot.source) if slot is not None else "",
                 )
             )
     return tuple(found)
+
+
+def _words(slot: SlotDefinition | None, value: JSON, locale: str) -> str:
+    if value is None:
+        return ""
+    return say_value(slot, value, locale) if slot is not None else plain_words(value, locale)
 
 
 def _calls(state: DialogState, turn: Sequence[TaskEvent]) -> tuple[MadeCall, ...]:

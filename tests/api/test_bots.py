@@ -187,7 +187,7 @@ def test_the_card_tells_words_commands_changes_and_lines(client: TestClient) -> 
     assert card["acts"][-1]["source"].startswith("bot.yaml:")
     missing = client.get(f"/v1/conversations/{conversation}/turns/9")
     assert missing.status_code == 404
-    assert "the turns 1 to 2, not 9" in missing.json()["error"]["message"]
+    assert "no turn 9; the log has the turns 1 to 2" in missing.json()["error"]["message"]
 
 
 def test_a_person_takes_over_and_gives_back(client: TestClient) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from dialog.bot.definition import BotDefinition
 from dialog.bot.loading import load_bot
+from dialog.builder.card_text import card_text
 from dialog.builder.decision_card import card_of, cards_of
 from dialog.builder.replay import Edit, Fit, Replayer, check_replay
 from dialog.errors import ReplayError
@@ -106,7 +107,7 @@ def test_what_cannot_be_replayed_is_refused(bot: BotDefinition, log: list[TaskEv
 def test_a_card_tells_what_was_understood_changed_and_decided(
     bot: BotDefinition, log: list[TaskEvent]
 ) -> None:
-    card = card_of(bot, log, 3)
+    card = card_of(bot, log, 2)  # the greeting is no turn of the user
     assert card.heard == "for four"
     (command,) = card.understood
     assert (command.text, command.p, command.span) == ("set(people, 4)", 0.9, (4, 8))
@@ -128,7 +129,7 @@ def test_a_card_holds_the_call_with_the_provenance_of_its_arguments(
     assert call.provenance == {"date": "explicit_yes", "people": "explicit_yes"}
     assert call.result == {"code": "A1"}
     assert json.loads(json.dumps(card.to_json()))["said"] == card.said
-    assert "called      reserve" in card.to_text()
+    assert "called      reserve" in card_text(card)
 
 
 def test_a_doubtful_value_shows_its_runner_up_and_the_costs(bot: BotDefinition) -> None:
