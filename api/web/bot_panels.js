@@ -49,7 +49,7 @@ export function showCard(panel, card) {
     note([`p = ${one.p.toFixed(2)}`, one.runner_up && `next best ${one.runner_up}`, costs(one)].filter(Boolean).join(", ")),
   ]);
   section(parts, "Changed", card.changes, (one) => [
-    element("span", { text: `${one.slot}: ${one.before} → ${one.after}` }),
+    element("span", { text: one.before === one.after ? `${one.slot}: ${one.after}` : `${one.slot}: ${one.before} → ${one.after}` }),
     note([one.status, EVIDENCE[one.evidence] ?? one.evidence, one.source].filter(Boolean).join(", ")),
   ]);
   section(parts, "Called", card.calls, (one) => [

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dialog.builder.decision_card import DecisionCard, UnderstoodCommand
+from dialog.builder.decision_card import CellChange, DecisionCard, UnderstoodCommand
 
 
 def card_text(card: DecisionCard) -> str:
@@ -15,13 +15,7 @@ def _lines(card: DecisionCard) -> Iterator[str]:
     for command in card.understood:
         yield f"  understood  {command.text}{_doubt(command)}"
     for change in card.changes:
-        was = f" instead of {change.said_before}" if change.said_before else ""
-        now = change.said_after or "empty"
-        evidence = f", {change.evidence}" if change.evidence else ""
-        yield (
-            f"  changed     {change.task}.{change.slot} is {now}{was}"
-            f" ({change.status}{evidence}) {change.source}"
-        )
+        yield _change(change)
     for notice in card.notices:
         yield f"  noticed     {notice}"
     for call in card.calls:
@@ -35,15 +29,25 @@ def _lines(card: DecisionCard) -> Iterator[str]:
     second = f", which goes before {', '.join(card.lost)}" if card.lost else ""
     yield f"  rule        {card.rule}{second}"
     for act in card.acts:
-        about = act.get("slot") or act.get("key") or ""
-        yield " ".join(
-            f"  act         {act['name']} {about} {act.get('source', '')}".split(" ")
-        ).rstrip()
+        about = act.get("slot") or act.get("key")
+        words = (act["name"], about, act.get("source"))
+        yield f"  act         {' '.join(str(word) for word in words if word)}"
     if card.wording:
         yield f"  worded by   {card.wording}"
     if card.tokens_computed:
         yield f"  cost        {card.cost}"
     yield f"  said        {card.said}"
+
+
+def _change(change: CellChange) -> str:
+    """Return what became of a slot: another value, or the same with another standing."""
+    is_other = change.before != change.after
+    was = f" instead of {change.said_before}" if change.said_before and is_other else ""
+    evidence = f", {change.evidence}" if change.evidence else ""
+    return (
+        f"  {'changed' if is_other else 'agreed':<12}{change.task}.{change.slot} is"
+        f" {change.said_after or 'empty'}{was} ({change.status}{evidence}) {change.source}"
+    )
 
 
 def _doubt(command: UnderstoodCommand) -> str:

@@ -132,6 +132,17 @@ def test_a_card_holds_the_call_with_the_provenance_of_its_arguments(
     assert "called      reserve" in card_text(card)
 
 
+def test_a_value_that_is_only_agreed_to_is_not_told_as_changed(
+    bot: BotDefinition, log: list[TaskEvent]
+) -> None:
+    lines = card_text(cards_of(bot, log)[-1]).splitlines()
+    assert any(line.startswith("  agreed      book_table.people is 4 (grounded") for line in lines)
+    assert not any(line.startswith("  changed") for line in lines)
+    assert any(
+        line.startswith("  act         NOTIFY_SUCCESS task:book_table:done") for line in lines
+    )
+
+
 def test_a_doubtful_value_shows_its_runner_up_and_the_costs(bot: BotDefinition) -> None:
     store = MemoryTaskLog()
     agent = agent_of(bot, log=store)
