@@ -109,7 +109,16 @@ def test_folders_of_the_image_are_its_volumes(api: dict[str, Any], compose: dict
     assert [api["environment"][f"CAUSERIE_{name}"] for name in ("HOME", "STATE")] == folders
     mounted = dict(volume.split(":") for volume in api["volumes"])
     assert list(mounted.values()) == folders
-    assert set(mounted) == set(compose["volumes"])
+    others = compose["services"]["database"]["volumes"]
+    assert {*mounted, *(volume.split(":")[0] for volume in others)} == set(compose["volumes"])
+
+
+def test_a_server_for_the_database_starts_only_where_it_is_asked_for(
+    compose: dict[str, Any], api: dict[str, Any]
+) -> None:
+    assert compose["services"]["database"]["profiles"] == ["postgres"]
+    assert "ports" not in compose["services"]["database"]
+    assert api["environment"]["CAUSERIE_DATABASE_URL"] == "${CAUSERIE_DATABASE_URL:-}"
 
 
 def test_a_key_is_required(api: dict[str, Any]) -> None:
@@ -127,9 +136,10 @@ def test_the_image_installs_what_make_install_does() -> None:
     torch = re.search(r"^TORCH +\?= (\S+)$", makefile, re.MULTILINE)
     assert torch is not None
     assert f'TORCH="{torch[1]}"' in values("ARG")
-    extras = re.findall(r'--editable "\.\[(\w+)\]"', " ".join(values("RUN")))
-    assert extras == ["cpu"]
-    assert f"\n{extras[0]} = [" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = re.findall(r'--editable "\.\[([\w,]+)\]"', " ".join(values("RUN")))
+    assert extras == ["cpu,postgres"]
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert all(f"\n{extra} = [" in project for extra in extras[0].split(","))
 
 
 def test_the_service_does_not_run_as_root() -> None:
