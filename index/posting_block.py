@@ -36,7 +36,7 @@ class PostingBlock:
         ids: Int64[np.ndarray, " n"],
         lengths: Int32[np.ndarray, " n"],
         terms: Sequence[str],
-        offsets: Int64[np.ndarray, " t+1"],
+        offsets: Int64[np.ndarray, " offsets"],
         rows: Int32[np.ndarray, " p"],
         counts: UInt16[np.ndarray, " p"],
     ) -> None:
@@ -156,7 +156,7 @@ class PostingBlock:
         )
 
 
-def _offsets(terms: Int64[np.ndarray, " p"], num_terms: int) -> Int64[np.ndarray, " t+1"]:
+def _offsets(terms: Int64[np.ndarray, " p"], num_terms: int) -> Int64[np.ndarray, " offsets"]:
     return np.searchsorted(terms, np.arange(num_terms + 1)).astype(np.int64)
 
 

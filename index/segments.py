@@ -46,7 +46,7 @@ class Segment:
         self.alive = alive
         self.num_alive = int(np.count_nonzero(alive))
 
-    def mark(self, ids: Int64[np.ndarray, " m"], *, is_alive: bool) -> Int64[np.ndarray, " m"]:
+    def mark(self, ids: Int64[np.ndarray, " m"], *, is_alive: bool) -> Int64[np.ndarray, " here"]:
         """Mark those of the ids that are here; return them."""
         at = np.searchsorted(self.ids, ids)
         here = at < len(self.ids)

@@ -45,6 +45,7 @@ for _ in range(40):
         ({"or": [{"exists": "a"}] * 300}, "256 parts, got 301"),
     ],
 )
+@pytest.mark.untyped
 def test_a_form_that_is_no_filter_is_refused_by_place(data: object, part: str) -> None:
     with pytest.raises(FilterError, match=part):
         filter_from_json(data)

@@ -71,6 +71,7 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> CollectionStore:
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     writes=st.lists(st.tuples(st.sampled_from("uvw"), texts), max_size=8),

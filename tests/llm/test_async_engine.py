@@ -112,6 +112,7 @@ def test_a_cancelled_task_frees_its_blocks(engine: AsyncEngine) -> None:
     until_idle(engine)
 
 
+@pytest.mark.slow
 def test_a_thousand_random_disconnects_leave_no_block_in_use(engine: AsyncEngine) -> None:
     """T29: leaving in the queue, in the prompt, in the answer, by event or by closing."""
     chance = random.Random(7)

@@ -17,6 +17,8 @@ from llm.native.loader import load_library
 from tests.llm.feature_run import Smaller, answer_of, marker, said, served
 from tests.llm.features import FEATURES, PROMPT, SEMANTIC, is_possible, wish
 
+pytestmark = pytest.mark.slow
+
 NUM_REQUESTS = 12
 ASKED = [name for name, one in FEATURES.items() if one.spec or one.params]
 

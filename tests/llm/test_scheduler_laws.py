@@ -210,6 +210,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert (self.blocks.num_used, self.blocks.num_tables) == (0, 0)
 
 
+@pytest.mark.slow
 def test_the_laws_of_the_scheduler() -> None:
     run_state_machine_as_test(
         SchedulerMachine,

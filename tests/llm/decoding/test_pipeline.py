@@ -57,6 +57,7 @@ def alone(kind: int, steps: int) -> list[int]:
 ALONE = [alone(kind, 8) for kind in range(len(KINDS))]
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, len(KINDS) - 1), st.integers(0, 6)), min_size=1, max_size=9),
     st.randoms(use_true_random=False),
@@ -290,6 +291,7 @@ def test_mirostat_brings_the_surprise_to_its_target() -> None:
     assert np.mean(bits[100:]) == pytest.approx(tau, abs=0.1)
 
 
+@pytest.mark.slow
 def test_draws_of_a_constrained_row_follow_what_is_left() -> None:
     pipeline = toy_pipeline(numbered(6))
     params = SamplingParams(temperature=1.0, banned_token_ids=(1,), logit_bias=((2, 0.5),))

@@ -84,6 +84,7 @@ def test_no_q_is_a_q_of_one_token(p_counts: list[int], drafted: int) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p_counts", "q_counts"),
     [
@@ -167,6 +168,7 @@ def shared_noise_rate(p: np.ndarray, q: np.ndarray) -> float:
     return float(sum(1 / np.maximum(p / p[k], q / q[k]).sum() for k in both))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p_counts", "q_counts"),
     [

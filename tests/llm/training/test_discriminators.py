@@ -23,6 +23,8 @@ from llm.training.recipe import TextChoice, train_discriminator
 from llm.unembedding import Unembedding
 from tests.llm.tiny_model import tiny_decoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def decoder() -> FrozenDecoder:
