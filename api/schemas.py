@@ -15,7 +15,9 @@ from api.reply_model import CitationModel, TimingsModel
 from api.request_model import RequestModel
 from dialog.events import SystemUttered, UserUttered
 from dialog.session import ConversationInfo, StoredEvent
+from index.highlight import highlights
 from index.protocol import DocumentRecord, Hit
+from index.stop_words import Language
 from rag.ingest import FileReport
 
 MAX_INPUTS = 2048
@@ -201,10 +203,11 @@ class HitModel(BaseModel):
     end: int
     text: str
     heading_path: list[str]
+    highlights: list[tuple[int, int]]
 
     @classmethod
-    def from_hit(cls, collection: str, hit: Hit) -> Self:
-        """Return what is shown of a hit."""
+    def from_hit(cls, collection: str, hit: Hit, *, query: str, language: Language) -> Self:
+        """Return what is shown of a hit; the words of the query are marked."""
         return cls(
             rank=hit.rank,
             score=hit.score,
@@ -216,6 +219,7 @@ class HitModel(BaseModel):
             end=hit.end,
             text=hit.text,
             heading_path=list(hit.heading_path),
+            highlights=[(one.start, one.end) for one in highlights(hit.text, query, language)],
         )
 
 

@@ -3,9 +3,9 @@
 The chunks are sentences of the data sets put together to some 900 characters; every sentence is
 used several times, in another order and company each time, so that terms are more frequent than in
 prose. Queries are other sentences, of 8 to 20 words. All vectors are drawn at random, since exact
-search takes as long whatever they hold, and segments of this size are searched so. The collection is
-kept in the cache folder. Times are processor times of one thread; reopening is timed by the clock,
-with the file in the system's cache.
+search takes as long whatever they hold, and segments of this size are searched so. The collection
+is kept in the cache folder. Times are processor times of one thread; reopening is timed by the
+clock, with the file in the system's cache.
 """
 
 import hashlib
@@ -79,7 +79,8 @@ def scifact(data: Path) -> list[Figure]:
             collection.upsert_many(documents, fingerprint="known")
 
         def by_words(query: str) -> list[str]:
-            return [hit.uri for hit in collection.search_terms(facts.queries[query], 100)]
+            plain = facts.queries[query].replace('"', " ")  # as `retrieve` asks
+            return [hit.uri for hit in collection.search_terms(plain, 100)]
 
         def by_vector(query: str) -> list[str]:
             vector = embedder.encode([facts.queries[query]], "query")[0]

@@ -11,12 +11,8 @@ from index.protocol import DocumentRecord
 from index.tables import field_values, fields
 
 
-def declare(connection: Connection, collection_id: int, kinds: Mapping[str, Kind]) -> None:
-    """Write what a new collection declares.
-
-    Raises:
-        ValueError: a name cannot be a field's, or is that of a field that every document has.
-    """
+def check_names(kinds: Mapping[str, Kind]) -> None:
+    """Raise `ValueError` where a name cannot be declared."""
     for name in kinds:
         try:
             check_field(name)
@@ -24,6 +20,15 @@ def declare(connection: Connection, collection_id: int, kinds: Mapping[str, Kind
             raise ValueError(str(error)) from error
         if name in DOCUMENT_FIELDS:
             raise ValueError(f"every document has the field {name!r}; it cannot be declared")
+
+
+def declare(connection: Connection, collection_id: int, kinds: Mapping[str, Kind]) -> None:
+    """Write what a new collection declares.
+
+    Raises:
+        ValueError: a name cannot be a field's, or is that of a field that every document has.
+    """
+    check_names(kinds)
     if kinds:
         connection.execute(
             insert(fields),

@@ -13,6 +13,7 @@ from index.filter_sql import document_ids
 from index.filters import Filter, has_match
 from index.live_index import CollectionKey
 from index.protocol import DocumentRecord
+from index.stop_words import Language
 from index.tables import documents
 from index.text_cache import TextCache
 
@@ -40,6 +41,11 @@ class DocumentReader:
     def name(self) -> str:
         """The collection's name."""
         return self._key.name
+
+    @property
+    def language(self) -> Language:
+        """The language whose stems and stop words its terms are made with."""
+        return self._key.language
 
     def count(self, where: Filter | None = None) -> int:
         """Return how many documents there are, or how many a filter finds.

@@ -12,6 +12,7 @@ from api.schemas import (
     HitModel,
     SearchRequest,
 )
+from index.declared_fields import check_names
 from index.errors import EmbedderMismatchError
 from index.filters import filter_from_json
 from index.protocol import CollectionInfo
@@ -29,6 +30,8 @@ def list_collections(application: ApplicationDep) -> CollectionList:
 def create_collection(body: CollectionRequest, application: ApplicationDep) -> CollectionModel:
     """Make an empty collection for the embedding model in use."""
     embedder = application.embedder
+    with caller_mistakes("fields"):
+        check_names(body.fields)
     with caller_mistakes("name"):
         info = application.store.create(
             body.name,
@@ -84,9 +87,13 @@ def search_collection(
         )
     with application.foreground.busy():
         vector = embedder.encode([body.query], "query")[0]
-        found = application.store.open(name).search(vector, body.k, where=where)
+        collection = application.store.open(name)
+        found = collection.search(vector, body.k, where=where)
     return HitList(
-        data=[HitModel.from_hit(name, hit) for hit in found],
+        data=[
+            HitModel.from_hit(name, hit, query=body.query, language=collection.language)
+            for hit in found
+        ],
         complete=found.complete,
         scanned=found.scanned,
     )

@@ -249,7 +249,9 @@ def test_a_search_returns_the_nearest_passages(client: TestClient) -> None:
         "end",
         "text",
         "heading_path",
+        "highlights",
     }
+    assert [hit["text"][start:end] for start, end in hit["highlights"]] == ["cat", "sleeps"]
 
 
 @pytest.mark.parametrize(
@@ -291,6 +293,20 @@ def test_a_search_is_narrowed_by_a_filter(client: TestClient) -> None:
     assert error["code"] == "invalid_filter"
     assert error["param"] == "filter"
     assert "filter has the unknown key 'equals'" in error["message"]
+
+
+def test_a_collection_declares_its_language_and_fields(client: TestClient) -> None:
+    body = {"name": "haus", "language": "german", "fields": {"year": "number"}}
+    assert client.post("/v1/collections", json=body).status_code == 201
+    body = {"query": "Haus", "filter": {"eq": {"year": "neu"}}}
+    error = error_of(client.post("/v1/collections/haus/search", json=body), 400)
+    assert "field 'year' is declared as number" in error["message"]
+    for wrong, param in (
+        ({"name": "x", "fields": {"document.uri": "text"}}, "fields"),
+        ({"name": "x", "fields": {"a b": "text"}}, "fields"),
+        ({"name": "x", "language": "klingon"}, "language"),
+    ):
+        assert error_of(client.post("/v1/collections", json=wrong), 400)["param"] == param
 
 
 def test_an_empty_collection_is_searched_in_vain(client: TestClient) -> None:
