@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, Float64, Int64
 from index.distance import similarities
 from index.protocol import AnnBackend, Metric
 
-# Up to so many allowed rows, comparing them all is at least as quick as any index with a bitmap:
-# measured in `benchmarks.index --part filters`, see docs/decisions.
-EXACT_ROWS = 5_000
+# Up to so many allowed rows, comparing them one by one is as quick as FAISS's flat search with a
+# bitmap; see docs/decisions/0013, and `benchmarks.index --part filters` for the other methods.
+EXACT_ROWS = 2_000
 
 
 class Route(StrEnum):
