@@ -131,6 +131,16 @@ def retrieval_alone(settings: Settings, database: sqlalchemy.Engine) -> Retrieva
     return RetrievalPipeline(store.open, embedder_alone(settings), priors=PRIORS)
 
 
+def open_scorer(settings: Settings) -> AsyncEngine:
+    """Load the chat model alone, to score texts; to be closed.
+
+    Raises:
+        ModelStoreError: it is not on this machine.
+    """
+    weights = ModelStore(settings.home).path(settings.chat_model)
+    return AsyncEngine(build_engine(settings, weights))
+
+
 def embedder_alone(settings: Settings) -> Embedder:
     """Return the embedding model of the settings.
 

@@ -1,4 +1,4 @@
-"""The part of the composition that bots need: no model, so that the command line starts at once."""
+"""The part of the composition that bots need: a model only where a bot's `model:` wants one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy
 
 from api.bot_service import BotLog, BotService
+from api.bot_trackers import BotTrackers
 from api.settings import Settings
 from api.state_database import state_database
 from dialog.bot.definition import BotDefinition
@@ -37,11 +38,13 @@ def build_bots(
     model: ChatModel | None = None,
     retrieval: Retrieval | None = None,
     counts: CallCounts | None = None,
+    trackers: BotTrackers | None = None,
 ) -> BotService:
     """Load the bots of the settings' folder, and those that were sent.
 
     With a model, replies are reworded where a bot wants that, and small talk is answered; with a
     retrieval, `from: collection:NAME` is searched. Calls of the bots' tools are added to `counts`.
+    `trackers` read for the bots that have a `model:`.
     """
     folders = [settings.state / "bots"]
     if settings.bots is not None:
@@ -54,7 +57,9 @@ def build_bots(
         memory=log,
         knowledge=documents if retrieval is None else CollectionKnowledge(retrieval, documents),
     )
-    return bots_of(folders, log, agent_maker(log, AuditLog(database), parts=parts, counts=counts))
+    audit = AuditLog(database)
+    maker = agent_maker(log, audit, parts=parts, counts=counts, trackers=trackers)
+    return bots_of(folders, log, maker)
 
 
 def bots_of(
@@ -72,23 +77,24 @@ def agent_maker(
     *,
     parts: AgentParts | None = None,
     counts: CallCounts | None = None,
+    trackers: BotTrackers | None = None,
 ) -> Callable[[BotDefinition], TaskAgent]:
-    """Return what makes the agent of a bot; all of them share log, audit, vault and tracker."""
-    vault, sink, tracker = Vault(), audit or MemoryAudit(), RuleTracker()
+    """Return what makes the agent of a bot; all of them share log, audit, vault and models."""
+    vault, sink, read_by = Vault(), audit or MemoryAudit(), trackers or BotTrackers()
     used = parts or AgentParts()
     if used.knowledge is None:
         used = replace(used, knowledge=DocumentKnowledge())
 
     def agent_of(bot: BotDefinition) -> TaskAgent:
         runner = ToolRunner(bot, sink, vault, counts=counts)
-        return TaskAgent(bot, tracker, log, runner, vault=vault, parts=used)
+        return TaskAgent(bot, read_by.of(bot), log, runner, vault=vault, parts=used)
 
     return agent_of
 
 
-def simulation_connector() -> AgentConnector:
-    """Return what connects simulated users with a bot, by the rule tracker."""
-    return AgentConnector(tracker=RuleTracker(), knowledge=DocumentKnowledge())
+def simulation_connector(tracker: Tracker | None = None) -> AgentConnector:
+    """Return what connects simulated users with a bot, by rules unless a tracker is given."""
+    return AgentConnector(tracker=tracker or RuleTracker(), knowledge=DocumentKnowledge())
 
 
 @contextmanager
@@ -98,6 +104,10 @@ def stored_logs(settings: Settings) -> Iterator[SQLTaskLog]:
         yield SQLTaskLog(database)
 
 
-def story_parts() -> tuple[dict[str, Tracker], KnowledgeBase]:
-    """Return the trackers that a test may name, and what answers questions in it."""
-    return {"recogniser": RuleTracker()}, DocumentKnowledge()
+def story_parts(own: Tracker | None = None) -> tuple[dict[str, Tracker], KnowledgeBase]:
+    """Return the trackers that a test may name, and what answers questions in it.
+
+    "own" is the bot's, with which a test is run that names none; by rules unless it is given.
+    """
+    rules = RuleTracker()
+    return {"recogniser": rules, "own": own or rules}, DocumentKnowledge()

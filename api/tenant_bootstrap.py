@@ -9,6 +9,7 @@ from functools import partial
 from api.application import Application
 from api.background import BackgroundIngest
 from api.bot_bootstrap import build_bots
+from api.bot_trackers import BotTrackers
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings
@@ -76,7 +77,14 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
         else None
     )
     agent = DialogAgent(engine, retrieval, sessions, max_tokens=settings.max_tokens, runs=runs)
-    bots = build_bots(settings, database, model=engine, retrieval=retrieval, counts=counts)
+    bots = build_bots(
+        settings,
+        database,
+        model=engine,
+        retrieval=retrieval,
+        counts=counts,
+        trackers=BotTrackers(lambda: engine, lambda: shared.embedder),
+    )
     timers = TimerSweep(bots.sweep)
     timers.start()
     return Application(

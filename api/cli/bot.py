@@ -1,7 +1,8 @@
-"""`python -m api bot …`: everything a builder does with a bot, without a server and a model."""
+"""`python -m api bot …`: everything a builder does with a bot, without a server."""
 
 import typer
 
+from api.cli.bot_calibrate import calibrate
 from api.cli.bot_chat import chat
 from api.cli.bot_check import check
 from api.cli.bot_evaluate import evaluate_corpus
@@ -36,6 +37,7 @@ bot_app.command(
     "simulate",
     epilog="Example:  python -m api bot simulate examples/bank --dialogues 50 --level text",
 )(simulate)
+bot_app.command("calibrate", epilog="Example:  python -m api bot calibrate my_bot")(calibrate)
 bot_app.command("check", epilog="Example:  python -m api bot check examples/travel --strict")(check)
 bot_app.command(
     "replay", epilog="Example:  python -m api bot replay examples/bank talk.jsonl --full"

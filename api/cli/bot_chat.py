@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.bot_bootstrap import agent_maker
+from api.bot_trackers import BotTrackers, own_trackers
 from api.cli.bot_log import write_log
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
 from dialog.bot.definition import BotDefinition
@@ -51,12 +52,13 @@ def chat(
     as_json: AsJson = False,
 ) -> None:
     """Talk to a bot. Nothing is stored; its tools are called as they are."""
-    talk = _open(read_bot(bot), now=now, facts=_facts(user or []), locale=locale)
-    try:
-        _talk(talk, message, as_json=as_json)
-    finally:
-        if log is not None:
-            write_log(log, talk.events)
+    with own_trackers() as trackers:
+        talk = _open(read_bot(bot), trackers, now=now, facts=_facts(user or []), locale=locale)
+        try:
+            _talk(talk, message, as_json=as_json)
+        finally:
+            if log is not None:
+                write_log(log, talk.events)
 
 
 def _talk(talk: "_Talk", message: list[str] | None, *, as_json: bool) -> None:
@@ -82,7 +84,12 @@ def _facts(written: list[str]) -> dict[str, Any]:
 
 
 def _open(
-    bot: BotDefinition, *, now: str | None, facts: dict[str, Any], locale: str | None
+    bot: BotDefinition,
+    trackers: BotTrackers,
+    *,
+    now: str | None,
+    facts: dict[str, Any],
+    locale: str | None,
 ) -> "_Talk":
     try:
         moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
@@ -96,7 +103,7 @@ def _open(
         known = ", ".join(bot.user) or "none"
         raise typer.BadParameter(f"the bot has no fact {unknown[0]!r} of a user; it has {known}")
     log = MemoryTaskLog()
-    agent = agent_maker(log, parts=AgentParts(clock=lambda: moment))(bot)
+    agent = agent_maker(log, parts=AgentParts(clock=lambda: moment), trackers=trackers)(bot)
     zone = bot.locales.timezone
     agent.open(
         _ID,

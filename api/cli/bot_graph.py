@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from api.bot_bootstrap import story_parts
+from api.bot_trackers import own_trackers
 from api.cli.bot_options import BotFolder, read_bot
 from dialog.builder.coverage import coverage_of
 from dialog.builder.graph_text import DRAWINGS
 from dialog.builder.stories import run_stories
 from dialog.builder.task_graph import graph_of
-from dialog.tracker.rule import RuleTracker
 
 
 def graph(
@@ -25,7 +26,9 @@ def graph(
     definition = read_bot(bot)
     touched: frozenset[str] | None = None
     if coverage:
-        results = run_stories(definition, {"recogniser": RuleTracker()})
+        with own_trackers() as own:
+            trackers, _ = story_parts(own.of(definition))
+            results = run_stories(definition, trackers)
         found = coverage_of(definition, [result.events for result in results])
         touched = frozenset().union(*found.touched.values())
     print(DRAWINGS[form](graph_of(definition), touched), end="")

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from api.bot_bootstrap import simulation_connector
+from api.bot_trackers import own_trackers
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
 from api.cli.progress import progress_bars
 from dialog.bot.definition import BotDefinition
@@ -54,12 +55,13 @@ def simulate(  # noqa: PLR0913
     ]
     levels = ("act", "text") if level == "both" else (level,)
     reports: list[Report] = []
-    with progress_bars(Console(stderr=True)) as bars:
+    with progress_bars(Console(stderr=True)) as bars, own_trackers() as own:
+        connect = simulation_connector(own.of(definition))
         for spec in specs:
             simulator = Simulator(
                 bot=definition,
                 spec=spec,
-                connect=simulation_connector(),
+                connect=connect,
                 confusion=confusion,
             )
             for name in levels:

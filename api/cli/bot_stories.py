@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from api.bot_bootstrap import story_parts
+from api.bot_trackers import own_trackers
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
 from dialog.bot.definition import BotDefinition
 from dialog.builder.coverage import Coverage, coverage_of
@@ -30,11 +31,13 @@ def run_tests(
 ) -> None:
     """Run the tests of a bot. Exit code 1: one failed; 2: the bot cannot be used."""
     definition = read_bot(bot)
-    trackers, knowledge = story_parts()
     chosen = [s for s in stories_of(definition) if only is None or only.lower() in s.name.lower()]
-    results = [
-        run_story(fresh_bot(definition), trackers, story, knowledge=knowledge) for story in chosen
-    ]
+    with own_trackers() as own:
+        trackers, knowledge = story_parts(own.of(definition))
+        results = [
+            run_story(fresh_bot(definition), trackers, story, knowledge=knowledge)
+            for story in chosen
+        ]
     covered = coverage_of(definition, [result.events for result in results])
     if as_json:
         print_json(_as_json(results, covered))

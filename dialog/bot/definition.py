@@ -265,6 +265,18 @@ class BehaviourDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDefinition:
+    """Which models read messages: `tracker` is "constrained" or "rule"; `name` is the decoder's.
+
+    `examples` says by what tasks are told apart: "vectors" of a text encoder, or "words" alone.
+    """
+
+    tracker: str = "constrained"
+    name: str = ""
+    examples: str = "vectors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotDefinition:
     """A whole bot; equal files give equal bots and equal hashes."""
 
@@ -285,7 +297,7 @@ class BotDefinition:
     tools: Mapping[str, Tool] = field(default_factory=dict)
     say: SayTexts = field(default_factory=SayTexts)
     behaviour: BehaviourDefinition = field(default_factory=BehaviourDefinition)
-    model: Mapping[str, JsonValue] = field(default_factory=dict)
+    model: ModelDefinition | None = None  # None reads by rules and loads nothing
     tests: tuple[JsonValue, ...] = ()  # as written, scalars typed by `dialog.bot.scalars`
     simulate: tuple[JsonValue, ...] = ()
     dst: tuple[JsonValue, ...] = ()

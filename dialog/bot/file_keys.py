@@ -17,7 +17,7 @@ TOP = {
     "tools": "tools: tools.py",
     "say": "say: {welcome: [Hello!, Hi there!]}",
     "behaviour": "behaviour: {correction: confirm_if_late}",
-    "model": "model: {tracker: rule}",
+    "model": "model: {tracker: constrained}",
     "tests": 'tests:\n  - {test: greets, talk: [{user: hello, says: "Hello"}]}',
     "simulate": "simulate:\n  - {users: {cooperative: 60}, dialogues: 200, seed: 7}",
     "dst": "dst:\n  - {data: data/dev.jsonl}",
@@ -142,7 +142,11 @@ DIGRESSION = {"max_depth": "max_depth: 3"}
 VALID = {"if": "if: nights < 30", "else": "else: That is too long."}
 NEEDS = {"if": "if: logged_in", "else": "else: Please log in first."}
 TEXT = {"text": 'text: ["Who is the guest?"]', "buttons": "buttons: [me]"}
-MODEL = {"tracker": "tracker: rule", "name": "name: small", "rephrase": "rephrase: light"}
+MODEL = {
+    "tracker": "tracker: constrained",
+    "name": "name: smollm2-135m-instruct",
+    "examples": "examples: words",
+}
 
 LEVELS = {
     "top": TOP, "slot": SLOT, "task": TASK, "step": STEP, "check": CHECK, "reaction": REACTION,

@@ -15,7 +15,12 @@ from dialog.bot.bot_files import BotFiles, read_files
 from dialog.bot.bot_yaml import YamlMapping, YamlNode, YamlScalar, YamlSequence
 from dialog.bot.call_reader import Callables
 from dialog.bot.carried_slots import CarriedSlots
-from dialog.bot.definition import BotDefinition, SlotDefinition, TaskDefinition
+from dialog.bot.definition import (
+    BotDefinition,
+    ModelDefinition,
+    SlotDefinition,
+    TaskDefinition,
+)
 from dialog.bot.environment import merged, task_names, value_type
 from dialog.bot.node_reader import NodeReader, written
 from dialog.bot.problems import Problems
@@ -129,10 +134,24 @@ class _Loader:
         node = self.files.sections.get(key)
         return (self.reader.text(node, key) or "") if node else ""
 
-    def _model(self) -> Mapping[str, JsonValue]:
+    def _model(self) -> ModelDefinition | None:
         node = self.files.sections.get("model")
         entries = self.reader.mapping(node, "model") if node else None
-        return {k: self.reader.plain(v) for k, v in entries.entries.items()} if entries else {}
+        if entries is None:
+            return None
+        default, found = ModelDefinition(), entries.entries
+        words = {"tracker": ("constrained", "rule"), "examples": ("vectors", "words")}
+        read = {
+            key: self.reader.word(found[key], key, known)
+            for key, known in words.items()
+            if key in found
+        }
+        named = self.reader.text(found["name"], "name") if "name" in found else ""
+        return ModelDefinition(
+            tracker=read.get("tracker") or default.tracker,
+            examples=read.get("examples") or default.examples,
+            name=named or "",
+        )
 
     def _stored(self, key: str) -> tuple[JsonValue, ...]:
         """Return a section that others read, as JSON; each item tells its line."""

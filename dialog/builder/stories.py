@@ -106,6 +106,8 @@ def run_story(
 def _tracker(trackers: Mapping[str, Tracker], story: Story) -> Tracker:
     if story.parse == "commands":
         return _NoTracker()
+    if story.parse == "own" and "own" not in trackers and "recogniser" in trackers:
+        return trackers["recogniser"]
     if story.parse not in trackers:
         raise StoryError(
             f"{story.name}: given.parse: {story.parse!r} is not there; there are"

@@ -49,7 +49,7 @@ class Story:
     user: Mapping[str, JSON] = field(default_factory=dict)
     tools: Mapping[str, JSON] = field(default_factory=dict)
     knowledge: Mapping[str, JSON] = field(default_factory=dict)  # query → answer
-    parse: str = "recogniser"
+    parse: str = "own"
     locale: str = ""
     timezone: str = ""
     never: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ def story_of(written: Any) -> Story:
         user=dict(given.get("user") or {}),
         tools=dict(given.get("tools") or {}),
         knowledge=dict(given.get("knowledge") or {}),
-        parse=str(given.get("parse", "recogniser")),
+        parse=str(given.get("parse", "own")),
         locale=str(given.get("locale", "")),
         timezone=str(given.get("timezone", "")),
         never=never,

@@ -16,6 +16,8 @@ from dialog.evaluation.ontology import Gazetteer, column, slot_views
 from dialog.evaluation.sources import ValueSources
 from dialog.task.commands import Affirm, Clear, Command, DontCare, Set, SlotEdit, ValueSource
 from dialog.task.understanding import Understanding
+from dialog.tracker.evidence import DONTCARE as ANY_EVIDENCE
+from dialog.tracker.evidence import evidence_of
 from dialog.tracker.questions import is_question
 from dialog.tracker.rule import RuleTracker
 from dialog.tracker.situation import OpenQuestion, Situation, SlotView, TaskView
@@ -189,7 +191,7 @@ class CorpusTracker:
                     slot=command.slot,
                     value=DONTCARE,
                     p=command.p,
-                    evidence="dontcare",
+                    evidence=ANY_EVIDENCE,
                 )
             elif isinstance(command, Clear):
                 self._states.get(command.task, {}).pop(command.slot, None)
@@ -334,4 +336,4 @@ def _accepted(view: SlotView) -> SlotEdit:
 
 def _evidence(situation: Situation, edit: SlotEdit) -> str:
     view = situation.by_place[edit.task, edit.slot]
-    return f"{edit.source.value}.{view.kind}{'.asked' * view.is_asked}"
+    return evidence_of(edit, view.kind, is_asked=view.is_asked)

@@ -4,14 +4,20 @@ Fitted on decisions whose outcome is known, of dialogues that are not judged by 
 hash of the bot, since another bot's decisions have other odds.
 """
 
+import json
+import logging
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 ENOUGH = 500
 """So many labelled decisions are needed before isotonic regression is trusted."""
 _EDGE = 1e-6
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,46 @@ class Calibration:
             "edges": list(self.edges),
             "values": list(self.values),
         }
+
+
+def calibration_of(payload: Mapping[str, Any]) -> Calibration:
+    """Return the map that was written as JSON.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return Calibration(
+            bot_hash=str(payload["bot_hash"]),
+            temperature=float(payload["temperature"]),
+            shift={str(kind): float(by) for kind, by in payload["shift"].items()},
+            edges=tuple(map(float, payload["edges"])),
+            values=tuple(map(float, payload["values"])),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"this is no calibration: {error!r}") from error
+
+
+def read_calibration(path: Path, bot_hash: str) -> Calibration | None:
+    """Return the map beside a bot; None if there is none, or it was fitted to another version.
+
+    The latter, and a file that cannot be read, are told in the log.
+    """
+    if not path.is_file():
+        return None
+    try:
+        found = calibration_of(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        logger.warning("%s is not used: %s; fit it anew with `bot calibrate`", path.name, error)
+        return None
+    if found.bot_hash != bot_hash:
+        logger.warning(
+            "%s is not used: it was fitted to another version of the bot; fit it anew with"
+            " `bot calibrate`",
+            path.name,
+        )
+        return None
+    return found
 
 
 def fit(outcomes: Sequence[Outcome], *, bot_hash: str = "") -> Calibration:

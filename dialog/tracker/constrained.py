@@ -36,7 +36,7 @@ from dialog.tracker.options import Option, options_of
 from dialog.tracker.priors import move_priors, option_priors, reading_of, with_reading
 from dialog.tracker.reading import Reading
 from dialog.tracker.situation import Situation, SlotView
-from dialog.tracker.task_intents import TaskIntents
+from dialog.tracker.task_intents import SentenceVectors, TaskIntents
 from llm.chat import TextScorer
 
 ANY_VALUE = "dontcare"
@@ -78,8 +78,16 @@ class ConstrainedTracker:
 
     name = "constrained"
 
-    def __init__(self, scorer: TextScorer, weights: Weights | None = None) -> None:
+    def __init__(
+        self,
+        scorer: TextScorer,
+        weights: Weights | None = None,
+        *,
+        vectors: SentenceVectors | None = None,
+    ) -> None:
+        """Take a scorer, and sentence vectors to compare with the tasks' examples, if any."""
         self._scorer = scorer
+        self._vectors = vectors
         self._weights = weights or Weights()
         self._intents: dict[str, TaskIntents] = {}
 
@@ -88,7 +96,8 @@ class ConstrainedTracker:
         situation = situation_of(bot, state, message)
         intents = self._intents.get(bot.hash)
         if intents is None:
-            intents = self._intents[bot.hash] = TaskIntents(situation.tasks)
+            intents = TaskIntents(situation.tasks, self._vectors)
+            self._intents[bot.hash] = intents
         return self.understand(situation, intents, about=bot.name)
 
     def understand(

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -21,7 +21,9 @@ from dialog.tracker.words import is_like, split
 class SentenceVectors(Protocol):
     """What turns sentences into vectors of length 1; `rag.embedder.Embedder` is one."""
 
-    def encode(self, texts: Sequence[str], kind: str, /) -> Float[np.ndarray, "n d"]:
+    def encode(
+        self, texts: Sequence[str], kind: Literal["query", "passage"], /
+    ) -> Float[np.ndarray, "n d"]:
         """Return one row per text."""
         ...
 

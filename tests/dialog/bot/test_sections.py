@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dialog.bot.definition import ModelDefinition
 from dialog.bot.loading import load_bot
 from dialog.bot.problems import BotFileErrors
 from dialog.bot.table_files import TableFileError, columns_of, read_rows
@@ -165,7 +166,7 @@ def test_sections_become_values(make_bot: MakeBot) -> None:
         "user_asks",
         "age < 18 and tries > 1",
     ]
-    assert bot.model == {"tracker": "rule"}
+    assert bot.model == ModelDefinition(tracker="rule")
 
 
 def test_files_that_are_not_utf8_or_too_large_are_told(tmp_path: Path) -> None:
