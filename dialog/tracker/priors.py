@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from dialog.task.canonical import canonical_json
-from dialog.task.commands import Command, DontCare, SlotEdit
+from dialog.task.commands import Command, DontCare, Resume, SlotEdit, Start
 from dialog.tracker.moves import INFORM, Move
 from dialog.tracker.options import Option
 from dialog.tracker.situation import Place, Situation, SlotView
@@ -94,6 +94,7 @@ def option_priors(slot: SlotView, options: Sequence[Option]) -> list[float]:
 def move_priors(moves: Sequence[Move], ruled: Sequence[Command]) -> list[float]:
     """Return how the recogniser sees the moves: what it read, the rest nearly nothing."""
     informs = any(isinstance(command, SlotEdit | DontCare) for command in ruled)
+    informs = informs and not any(isinstance(command, Start | Resume) for command in ruled)
     values = []
     for move in moves:
         if move.text == INFORM:

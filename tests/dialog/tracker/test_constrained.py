@@ -137,6 +137,15 @@ def test_without_a_word_of_the_model_nothing_that_the_recogniser_reads_is_lost(
     assert heads[0] == heads[1]
 
 
+def test_values_alone_begin_the_task_that_they_belong_to(travel: BotDefinition) -> None:
+    """What is inferred from slots is no mere giving of values, whatever the model prefers."""
+    state = DialogState(now="2025-03-03T09:00:00+00:00")
+    for seed in range(4):
+        tracker = ConstrainedTracker(LetterScorer(seed=seed))
+        commands = tracker.read(travel, state, "3 people for 2 nights").commands
+        assert [c.head for c in commands] == ["start", "set", "set"]
+
+
 class _Kept:
     """Keeps the last commands of a tracker."""
 
