@@ -5,13 +5,11 @@ and its tests give the same result on any machine.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from api.settings import Settings, load_settings
 from dialog.bot.definition import BotDefinition
 from dialog.task.understanding import Tracker
 from dialog.tracker.calibrated import CalibratedTracker
@@ -20,7 +18,6 @@ from dialog.tracker.constrained import ConstrainedTracker
 from dialog.tracker.rule import RuleTracker
 from dialog.tracker.task_intents import SentenceVectors
 from llm.chat import TextScorer
-from llm.errors import LLMError
 
 CALIBRATION_FILE: Final = "calibration.json"
 
@@ -71,29 +68,3 @@ class BotTrackers:
                 bot.name, bot.model.name, scorer.name,
             )  # fmt: skip
         return ConstrainedTracker(scorer, vectors=vectors)
-
-
-@contextmanager
-def own_trackers(settings: Settings | None = None) -> Iterator[BotTrackers]:
-    """Give the trackers of a command; the models that a bot wants are loaded here, and closed."""
-    opened = ExitStack()
-
-    def scorer() -> TextScorer:
-        # Here and not above: torch costs seconds that most bots do without.
-        from api.bootstrap import open_scorer  # noqa: PLC0415
-
-        engine = open_scorer(settings or load_settings())
-        opened.callback(engine.close)
-        return engine
-
-    def vectors() -> SentenceVectors | None:
-        from api.bootstrap import embedder_alone  # noqa: PLC0415
-
-        try:
-            return embedder_alone(settings or load_settings())
-        except LLMError as error:
-            logger.warning("what tasks are called is compared by words alone: %s", error)
-            return None
-
-    with opened:
-        yield BotTrackers(scorer, vectors)

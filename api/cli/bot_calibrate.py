@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 
 from api.bot_bootstrap import simulation_connector
-from api.bot_trackers import CALIBRATION_FILE, own_trackers
+from api.bot_trackers import CALIBRATION_FILE
 from api.cli.bot_options import BotFolder, read_bot
 from api.cli.progress import progress_bars
+from api.own_trackers import own_trackers
 from dialog.simulation.labels import outcomes_of
 from dialog.simulation.simulator import Simulator
 from dialog.simulation.specification import read_specification

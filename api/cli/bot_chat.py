@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from api.bot_bootstrap import agent_maker
-from api.bot_trackers import BotTrackers, own_trackers
+from api.bot_trackers import BotTrackers
 from api.cli.bot_log import write_log
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
+from api.own_trackers import own_trackers
 from dialog.bot.definition import BotDefinition
 from dialog.builder.card_text import card_text
 from dialog.builder.decision_card import cards_of

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import typer
 
 from api.bot_bootstrap import story_parts
-from api.bot_trackers import own_trackers
 from api.cli.bot_options import BotFolder, read_bot
+from api.own_trackers import own_trackers
 from dialog.builder.coverage import coverage_of
 from dialog.builder.graph_text import DRAWINGS
 from dialog.builder.stories import run_stories

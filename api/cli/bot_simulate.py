@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from api.bot_bootstrap import simulation_connector
-from api.bot_trackers import own_trackers
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
 from api.cli.progress import progress_bars
+from api.own_trackers import own_trackers
 from dialog.bot.definition import BotDefinition
 from dialog.simulation.failure_story import failure_story
 from dialog.simulation.report import Report

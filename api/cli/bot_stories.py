@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from api.bot_bootstrap import story_parts
-from api.bot_trackers import own_trackers
 from api.cli.bot_options import AsJson, BotFolder, print_json, read_bot
+from api.own_trackers import own_trackers
 from dialog.bot.definition import BotDefinition
 from dialog.builder.coverage import Coverage, coverage_of
 from dialog.builder.stories import StoryResult, run_story, stories_of

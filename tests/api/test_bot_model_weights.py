@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.bot_bootstrap import agent_maker
-from api.bot_trackers import own_trackers
+from api.own_trackers import own_trackers
 from dialog.bot.definition import BotDefinition
 from dialog.bot.loading import load_bot
 from dialog.task.canonical import canonical_json

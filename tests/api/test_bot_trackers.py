@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from api.bot_bootstrap import agent_maker
-from api.bot_trackers import CALIBRATION_FILE, BotTrackers, own_trackers
+from api.bot_trackers import CALIBRATION_FILE, BotTrackers
+from api.own_trackers import own_trackers
 from api.settings import load_settings
 from dialog.bot.loading import load_bot
 from dialog.task.commands import SlotEdit, Start
