@@ -8,13 +8,14 @@ that a torn one leaves the other.
 import fcntl
 import logging
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, select
 
 from index.document_rows import Commit
-from index.durable_files import hash_of
+from index.durable_files import NEW, hash_of, sync
 from index.tables import commits
 
 _PLACE = 128
@@ -51,8 +52,16 @@ class Acknowledged:
         Raises:
             OSError: the disk refused.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        path = self.folder / _FILE
+        if not path.exists():
+            # Whole from its first moment on; if two come first, one of them is the truth as well.
+            self.folder.mkdir(parents=True, exist_ok=True)
+            new = path.with_name(f"{NEW}{uuid.uuid4().hex}")
+            new.write_bytes(_written(commit) * 2)
+            sync(new)
+            new.replace(path)
+            sync(self.folder)
+        handle = os.open(path, os.O_RDWR)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             data = os.pread(handle, 2 * _PLACE, 0)

@@ -103,6 +103,10 @@ class IndexFolder:
         replace_file(self._current, f"{name} {hash_of(data)}\n".encode())
         self._drop_old(manifest, KEPT_MANIFESTS)
 
+    def manifest_files(self) -> list[Path]:
+        """Return the files of all generations, without what an interrupted write left."""
+        return sorted(p for p in self.manifests.glob("*.json") if not p.name.startswith(NEW))
+
     def drop_older(self) -> None:
         """Remove every generation but the current one, and what is in quarantine; needs LOCK."""
         manifest = self.manifest(self.pointer())

@@ -267,7 +267,7 @@ class Verifier:
         return problems, num_files
 
     def _older_checked(self, manifest: Manifest) -> Iterator[Problem]:
-        for path in self._files.folder.manifests.glob("*.json"):
+        for path in self._files.folder.manifest_files():
             try:
                 Manifest.from_bytes(path.read_bytes())
             except (OSError, ValueError) as error:
@@ -299,7 +299,7 @@ class Verifier:
             np.int64,
         )
         folder = self._files.folder
-        for path in folder.manifests.glob("*.json"):
+        for path in folder.manifest_files():
             try:
                 manifest = Manifest.from_bytes(path.read_bytes())
                 for entry in manifest.segments:

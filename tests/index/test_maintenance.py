@@ -183,6 +183,14 @@ def test_a_purge_leaves_nothing(
     assert maintenance.verify().is_clean
 
 
+def test_what_an_interrupted_write_left_is_nothing_wrong(maintenance: Maintenance) -> None:
+    """A writer that was killed in the middle of a manifest left half of one."""
+    folder = maintenance._files.folder
+    (folder.manifests / ".new-000002.json").write_bytes(b'{"magic": "cau')
+    (folder.segments / ".new-000002-0").mkdir()
+    assert maintenance.verify().problems == ()
+
+
 @pytest.mark.slow
 def test_a_flipped_byte_is_found_or_changes_no_answer(
     maintenance: Maintenance, collection: StoredCollection, database: Engine, tmp_path: Path
