@@ -106,7 +106,10 @@ class SimulatedUser:
         for command in turn.commands:
             if isinstance(command, Set | Change):
                 self.told[command.task or self._task_name(), command.slot] = command.value
-        self.last = replace(turn, locale=self.locale)
+        wished = next((c.locale for c in turn.commands if isinstance(c, Language)), "")
+        # Another language is asked for in the first one.
+        self.last = replace(turn, locale=self.goal.locale if wished else self.locale)
+        self.locale = wished or self.locale
         return self.last
 
     def _is_over(self, reply: Reply) -> bool:
@@ -144,7 +147,6 @@ class SimulatedUser:
                 text="" if digression.kind == "knowledge" else digression.text,
             )
         if self.goal.second_locale and self.turn == 2 and self.locale != self.goal.second_locale:
-            self.locale = self.goal.second_locale
             return UserTurn(commands=(Language(locale=self.goal.second_locale),))
         return None
 

@@ -20,7 +20,7 @@ from dialog.simulation.shrinking import Shrinker, minimised
 from dialog.simulation.simulator import Simulator
 from dialog.simulation.specification import SimulationSpec
 from dialog.task.commands import Command, SlotEdit
-from dialog.task.events import CommandsParsed
+from dialog.task.events import CommandsParsed, UserUttered
 from dialog.task.messages import Reply, UserMessage
 from dialog.tracker.rule import RuleTracker
 
@@ -105,6 +105,17 @@ def test_who_is_indecisive_changes_its_mind_when_it_is_to_agree(bot: BotDefiniti
         edits = [c for c in commands_of(trial) if isinstance(c, SlotEdit) and c.slot == late.slot]
         assert edits[0].value == late.decoy
         assert edits[-1].value == trial.goal.tasks[0].values[late.slot]
+
+
+def test_who_switches_asks_for_the_other_language_in_the_first(bot: BotDefinition) -> None:
+    path = Path(bot.folder) / "bot.yaml"
+    path.write_text(BOT.replace("tasks:\n", "locales: {default: en, also: [de]}\ntasks:\n", 1))
+    report = simulator(load_bot(path), Persona.SWITCHES).run("text")
+    assert report.failures == {}, [t.verdict for t in report.failed()]
+    for trial in report.trials:
+        texts = [e.text for e in trial.record.events if isinstance(e, UserUttered)]
+        assert "auf Deutsch bitte" in texts
+        assert trial.record.state.locale == "de"
 
 
 def test_who_lacks_what_a_task_needs_is_told_so(tmp_path: Path) -> None:
