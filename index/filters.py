@@ -307,6 +307,8 @@ def _comparison(key: str, data: object, place: str) -> Filter:
     if key == "in":
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise FilterError(f"{here} must be a list of values, got {str(value)[:60]!r}")
+        for one in value:
+            _check_value(field, one)
         return In(field=field, values=tuple(value))
     if key == "range":
         if not isinstance(value, Mapping) or not value.keys() <= set(_BOUNDS):
@@ -314,7 +316,10 @@ def _comparison(key: str, data: object, place: str) -> Filter:
                 f"{here} must be an object with some of {', '.join(_BOUNDS)}; got"
                 f" {str(value)[:60]!r}"
             )
+        for bound in value.values():
+            _check_value(field, bound)
         return Range(field=field, **value)
+    _check_value(field, value)
     return Eq(field=field, value=value) if key == "eq" else Ne(field=field, value=value)
 
 
