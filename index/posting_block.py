@@ -90,7 +90,7 @@ class PostingBlock:
 
     @classmethod
     def merged(
-        cls, blocks: Sequence["PostingBlock"], alive: Sequence[Bool[np.ndarray, " n"]]
+        cls, blocks: Sequence["PostingBlock"], alive: Sequence[Bool[np.ndarray, " _"]]
     ) -> "PostingBlock":
         """Return one block of the rows of several that are alive; their ids ascend."""
         places: dict[str, int] = {}
