@@ -39,7 +39,8 @@ class Figure:
         """Whether the target is reached; None where there is none."""
         if self.target is None:
             return None
-        return self.value >= self.target if self.higher_is_better else self.value <= self.target
+        is_met = self.value >= self.target if self.higher_is_better else self.value <= self.target
+        return bool(is_met)  # a numpy value would make it one that is no JSON
 
 
 def wilson(num_right: int, num: int, z: float = 1.96) -> tuple[float, float]:

@@ -2,6 +2,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.report import Figure, as_json, commit, machine, read, share, wilson, write
@@ -21,6 +22,7 @@ def test_a_target_is_met_from_the_right_side() -> None:
     assert Figure(name="a", value=2.0, unit="s", target=2.0).met is True
     slow = Figure(name="a", value=2.5, unit="s", target=2.0, higher_is_better=False)
     assert slow.met is False
+    assert Figure(name="a", value=np.float64(1.0), unit="s", target=2.0).met is False
 
 
 def test_the_report_has_the_agreed_form_and_no_host_name(tmp_path: Path) -> None:
