@@ -6,6 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dialog.bot.bot_yaml import YamlMapping, YamlNode
+from dialog.bot.data_folder import located
 from dialog.bot.definition import (
     BehaviourDefinition,
     ConversationDefinition,
@@ -115,9 +116,12 @@ def _check_files(
     for pattern in patterns:
         if pattern.startswith("collection:"):
             continue
-        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            reader.fail(node, "files of a bot lie in its own folder", example="from: docs/*.md")
-        elif not any(folder.glob(pattern)):
+        try:
+            base, inner = located(folder, pattern)
+        except ValueError as error:
+            reader.fail(node, str(error), example="from: docs/*.md")
+            continue
+        if not any(base.glob(inner)):
             reader.fail(node, f"no file matches {pattern!r}", remedy="add one, or mend the pattern")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dialog.bot.bot_yaml import YamlMapping, YamlNode
+from dialog.bot.data_folder import located
 from dialog.bot.file_keys import nearest_key
 from dialog.bot.node_reader import NodeReader
 from dialog.bot.table_files import TableFileError, checked_rows, columns_of, read_rows
@@ -99,8 +100,10 @@ def _rows(
 
 
 def _of_file(folder: Path, name: str, table: str) -> list[dict[str, JsonValue]]:
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise TableFileError(f"{name!r} is outside of the bot's folder")
+    try:
+        folder, name = located(folder, name)
+    except ValueError as error:
+        raise TableFileError(str(error)) from None
     return read_rows(folder / name, table=table)
 
 

@@ -1,18 +1,20 @@
 """A bot's documents cut into sections: what stands under a heading, with its place in the file."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dialog.bot.data_folder import located
 from dialog.bot.definition import KnowledgeDefinition
 from dialog.errors import KnowledgeError
 
 COLLECTION: Final = "collection:"
 _HEADING: Final = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$", re.MULTILINE)
 _SENTENCE: Final = re.compile(r"[^.!?]+(?:[.!?](?!\s|$)[^.!?]*)*[.!?]*\s*")
-_KINDS: Final = frozenset({".md", ".txt", ".markdown"})
+_KINDS: Final = frozenset({".md", ".txt", ".markdown", ".jsonl"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +48,51 @@ def read_sections(folder: Path, source: KnowledgeDefinition) -> list[Section]:
     for pattern in source.patterns:
         if pattern.startswith(COLLECTION):
             continue
-        paths = [path for path in sorted(folder.glob(pattern)) if path.suffix.lower() in _KINDS]
+        try:
+            base, inner = located(folder, pattern)
+        except ValueError as error:
+            raise KnowledgeError(f"{source.source}: {error}") from None
+        paths = [path for path in sorted(base.glob(inner)) if path.suffix.lower() in _KINDS]
         if not paths:
             raise KnowledgeError(
-                f"{source.source}: no Markdown or text file fits {pattern!r} in {folder.name}; the"
-                " pattern is relative to the bot's folder, such as docs/*.md"
+                f"{source.source}: no Markdown, text or JSON-lines file fits {pattern!r} in"
+                f" {base.name}; the pattern is relative to the bot's folder, such as docs/*.md"
             )
         for path in paths:
-            try:
-                text = path.read_text(encoding="utf-8")
-            except UnicodeDecodeError as error:
-                raise KnowledgeError(f"{path.name} is no UTF-8 text: {error.reason}") from error
-            found += _cut(str(path.relative_to(folder)), text)
+            found += _sections_of(path, str(path.relative_to(base)))
     return found
 
 
-def _cut(file: str, text: str) -> Iterator[Section]:
+def _sections_of(path: Path, name: str) -> Iterator[Section]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise KnowledgeError(f"{path.name} is no UTF-8 text: {error.reason}") from error
+    if path.suffix.lower() != ".jsonl":
+        yield from _cut(name, text)
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield from _document(f"{name}:{number}", line)
+
+
+def _document(name: str, line: str) -> Iterator[Section]:
+    """Cut one document of a file of JSON lines; places are those in its text."""
+    try:
+        document = json.loads(line)
+        title, text = document.get("title", name), document["text"]
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise KnowledgeError(
+            f"{name} is no document; each line is an object with a text and perhaps a title"
+        ) from None
+    if not isinstance(text, str) or not isinstance(title, str):
+        raise KnowledgeError(f"{name}: text and title must be texts")
+    yield from _cut(name, text, title=title)
+
+
+def _cut(file: str, text: str, *, title: str = "") -> Iterator[Section]:
     headings = list(_HEADING.finditer(text))
-    begin, heading = 0, Path(file).stem.replace("_", " ")
+    begin, heading = 0, title or Path(file).stem.replace("_", " ")
     for match in (*headings, None):
         end = match.start() if match is not None else len(text)
         body = text[begin:end].strip()
@@ -71,4 +100,4 @@ def _cut(file: str, text: str) -> Iterator[Section]:
             start = begin + text[begin:end].index(body[0])
             yield Section(file=file, heading=heading, text=body, start=start)
         if match is not None:
-            begin, heading = match.end(), match[2]
+            begin, heading = match.end(), f"{title}: {match[2]}" if title else match[2]

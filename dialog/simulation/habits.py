@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from dialog.bot.data_folder import located
 from dialog.bot.definition import BotDefinition, Fill, TaskDefinition
 from dialog.bot.dependencies import dependencies
 from dialog.bot.expressions import Scope
@@ -164,7 +165,8 @@ def headings_of(bot: BotDefinition) -> tuple[str, ...]:
         for pattern in knowledge.patterns:
             if pattern.startswith("collection:"):
                 continue
-            for path in sorted(Path(bot.folder).glob(pattern)):
+            base, inner = located(Path(bot.folder), pattern)
+            for path in sorted(base.glob(inner)):
                 for line in path.read_text(encoding="utf-8").splitlines():
                     if line.startswith("## "):
                         found[line[3:].strip()] = None

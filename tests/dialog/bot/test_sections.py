@@ -89,8 +89,7 @@ def test_files_outside_of_the_folder_are_refused(errors_of: MakeErrors) -> None:
     text = errors_of(
         "bot: T\ntables: {a: {from: ../a.csv}}\nknowledge: {b: {from: /etc/*.md}}\n" + TASK
     )
-    assert "'../a.csv' is outside of the bot's folder" in text
-    assert "files of a bot lie in its own folder" in text
+    assert "'../a.csv' is outside; files of a bot lie in its own folder" in text
     assert "there is no file '../c.yaml'" in errors_of("bot: T\ninclude: ../c.yaml\n")
 
 
