@@ -94,7 +94,10 @@ def option_priors(slot: SlotView, options: Sequence[Option]) -> list[float]:
 def move_priors(moves: Sequence[Move], ruled: Sequence[Command]) -> list[float]:
     """Return how the recogniser sees the moves: what it read, the rest nearly nothing."""
     informs = any(isinstance(command, SlotEdit | DontCare) for command in ruled)
-    informs = informs and not any(isinstance(command, Start | Resume) for command in ruled)
+    # values alone begin a task only where that task can be begun; a corpus has none
+    informs = informs and not any(
+        isinstance(move.command, Start | Resume) and reading_of(move, ruled) for move in moves
+    )
     values = []
     for move in moves:
         if move.text == INFORM:
