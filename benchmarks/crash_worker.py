@@ -16,9 +16,10 @@ import numpy as np
 
 from index.database import open_database
 from index.protocol import Item, Metric, NewDocument
-from index.reembedding import ChunkText, NewEmbedder
+from index.reembedding import NewEmbedder
 from index.sealing import Sealing
 from index.store import CollectionStore
+from index.stored_texts import ChunkText
 
 NAME = "crash"
 DIM = 8

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from index.errors import FilterError
+from index.unicode_text import is_unicode
 
 Value = str | int | float | bool
 
@@ -334,13 +335,5 @@ def _check_value(field: str, value: object) -> None:
         raise FilterError(
             f"field {field!r}: a number must be finite and at most 2^53 in size, got {value}"
         )
-    if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):
+    if isinstance(value, str) and ("\0" in value or not is_unicode(value)):
         raise FilterError(f"field {field!r}: a text holds NUL or a lone surrogate; remove it")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -12,6 +12,7 @@ from index.analyser import analyse
 from index.lexical_query import written
 from index.protocol import DocumentRecord, Item, NewDocument
 from index.stop_words import Language
+from index.unicode_text import is_unicode
 
 # Squares of larger components overflow single precision, and with it the order of results.
 LARGEST_COMPONENT = 1e15
@@ -71,7 +72,7 @@ def check_document(
     if not document.uri:
         raise ValueError("a document needs a uri")
     for name in ("uri", "title", "text"):
-        if not _is_unicode(getattr(document, name)):
+        if not is_unicode(getattr(document, name)):
             raise ValueError(
                 f"the {name} of document {document.uri!r} holds lone surrogates, which are no text;"
                 " decode it with errors='replace'"
@@ -133,11 +134,3 @@ def _check_spans(uri: str, data: bytes, items: Sequence[Item]) -> None:
 
 def _splits_character(data: bytes, offset: int) -> bool:
     return offset < len(data) and data[offset] & 0xC0 == 0x80
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

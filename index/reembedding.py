@@ -23,18 +23,10 @@ from index.errors import EmbedderMismatchError
 from index.live_index import CollectionKey
 from index.new_rows import check_components
 from index.row_digests import vector_digest
-from index.tables import chunks, collections, documents, tunings, vector_sets, vectors
+from index.stored_texts import ChunkText, stored_texts
+from index.tables import chunks, collections, tunings, vector_sets, vectors
 
 _BATCH = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkText:
-    """What of a chunk is embedded: its text, and what stands above it."""
-
-    title: str
-    heading_path: tuple[str, ...]
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +79,7 @@ class Reembedding:
                 now = serving(connection, self._key.id, self._key.name)
                 total, done = self._counts(connection, set_id)
                 missing = self._missing(connection, set_id)
-                texts = _texts(connection, missing)
+                texts = [text for _, text in stored_texts(connection, missing)]
             if on_progress is not None:
                 on_progress(done, total)
             if now.set_id == set_id and not missing:
@@ -245,27 +237,3 @@ class Reembedding:
             vectors.c.chunk_id == chunks.c.id, vectors.c.set_id == set_id
         )
         return select(chunks.c.id).where(chunks.c.collection_id == self._key.id, ~has.exists())
-
-
-def _texts(connection: Connection, chunk_ids: Sequence[int]) -> list[ChunkText]:
-    rows = connection.execute(
-        select(chunks, documents.c.title)
-        .join(documents, documents.c.id == chunks.c.document_id)
-        .where(chunks.c.id.in_(chunk_ids))
-        .order_by(chunks.c.id)
-    ).all()
-    data = {
-        document_id: connection.scalar(
-            select(documents.c.text).where(documents.c.id == document_id)
-        )
-        or b""
-        for document_id in {row.document_id for row in rows}
-    }
-    return [
-        ChunkText(
-            title=row.title,
-            heading_path=tuple(row.heading_path),
-            text=data[row.document_id][row.start : row.end].decode(errors="replace"),
-        )
-        for row in rows
-    ]

@@ -29,6 +29,25 @@ from index.database import BytewiseText, UTCDateTime
 
 metadata = MetaData()
 
+
+def _of_collection() -> Column[int]:
+    """Return the column of a row that belongs to a collection, and goes with it."""
+    return Column(
+        "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
+    )
+
+
+def _collection_key() -> Column[int]:
+    """Return the same as the first part of a key."""
+    return Column(
+        "collection_id",
+        Integer,
+        ForeignKey("collections.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+
+
 collections = Table(
     "collections",
     metadata,
@@ -49,9 +68,7 @@ documents = Table(
     "documents",
     metadata,
     Column("id", Text, primary_key=True),
-    Column(
-        "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
-    ),
+    _of_collection(),
     Column("uri", BytewiseText, nullable=False),
     Column("title", Text, nullable=False),
     Column("media_type", Text, nullable=False),
@@ -70,9 +87,7 @@ chunks = Table(
     "chunks",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column(
-        "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
-    ),
+    _of_collection(),
     Column("document_id", Text, ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
     Column("start", Integer, nullable=False),
     Column("end", Integer, nullable=False),
@@ -89,9 +104,7 @@ vector_sets = Table(
     "vector_sets",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column(
-        "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
-    ),
+    _of_collection(),
     Column("embedder", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("dim", Integer, nullable=False),
@@ -124,13 +137,7 @@ document_versions = Table(
 commits = Table(
     "commits",
     metadata,
-    Column(
-        "collection_id",
-        Integer,
-        ForeignKey("collections.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _collection_key(),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("token", Text, nullable=False),
     Column("at", UTCDateTime, nullable=False),
@@ -141,13 +148,7 @@ commits = Table(
 oplog = Table(
     "oplog",
     metadata,
-    Column(
-        "collection_id",
-        Integer,
-        ForeignKey("collections.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _collection_key(),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("chunk_id", Integer, primary_key=True, autoincrement=False),
     Column("op", Text, nullable=False),
@@ -160,9 +161,7 @@ old_documents = Table(
     "old_documents",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column(
-        "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
-    ),
+    _of_collection(),
     Column("document_id", Text, nullable=False),
     Column("uri", Text, nullable=False),
     Column("title", Text, nullable=False),
@@ -185,9 +184,7 @@ old_chunks = Table(
     "old_chunks",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # as it was in `chunks`
-    Column(
-        "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
-    ),
+    _of_collection(),
     Column("document_id", Text, nullable=False),
     Column("start", Integer, nullable=False),
     Column("end", Integer, nullable=False),
@@ -205,13 +202,7 @@ old_chunks = Table(
 snapshots = Table(
     "snapshots",
     metadata,
-    Column(
-        "collection_id",
-        Integer,
-        ForeignKey("collections.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _collection_key(),
     Column("name", Text, primary_key=True),
     Column("seq", Integer, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
@@ -222,13 +213,7 @@ snapshots = Table(
 fields = Table(
     "fields",
     metadata,
-    Column(
-        "collection_id",
-        Integer,
-        ForeignKey("collections.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _collection_key(),
     Column("name", Text, primary_key=True),
     Column("kind", Text, nullable=False),
 )
@@ -250,9 +235,7 @@ tunings = Table(
     "tunings",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column(
-        "collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
-    ),
+    _of_collection(),
     Column("record", Text, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Index("ix_tunings_collection", "collection_id"),

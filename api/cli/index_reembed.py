@@ -20,7 +20,8 @@ from api.cli.index_options import (
 from api.cli.progress import progress_bars
 from api.errors import ConfigurationError
 from api.settings import Settings
-from index.reembedding import ChunkText, NewEmbedder
+from index.reembedding import NewEmbedder
+from index.stored_texts import ChunkText
 from rag.document import Chunk
 from rag.embedder import Embedder
 from rag.passage_text import passage_texts

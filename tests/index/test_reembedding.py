@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 from index.collection import StoredCollection
 from index.errors import EmbedderMismatchError
 from index.protocol import Item, NewDocument
-from index.reembedding import ChunkText, NewEmbedder
+from index.reembedding import NewEmbedder
 from index.store import CollectionStore
+from index.stored_texts import ChunkText
 
 WORDS = ("red", "green", "blue")
 
