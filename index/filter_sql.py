@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Float,
+    Integer,
     Select,
     and_,
     case,
     cast,
     func,
+    literal,
     not_,
     or_,
     select,
@@ -134,6 +137,9 @@ def _words(
     text: str, scope: FilterScope, *, is_negated: bool, of_chunks: bool
 ) -> ColumnElement[bool]:
     found: Any = scope.matching(text)
+    if scope.is_postgres and not isinstance(found, Select):
+        # One parameter however many there are: a statement may have 65,535.
+        found = select(func.unnest(literal(list(found), ARRAY(Integer))))
     if not of_chunks:
         found = select(chunks.c.document_id).where(chunks.c.id.in_(found))
     column: ColumnElement[Any] = chunks.c.id if of_chunks else documents.c.id

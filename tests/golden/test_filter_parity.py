@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
 
 from index import tables
 from index.collection import StoredCollection
-from index.database import open_database, writing
+from index.database import writing
 from index.filter_evaluation import evaluate, judged
 from index.filters import (
     And,
@@ -31,6 +30,7 @@ from index.filters import (
 from index.protocol import Item, NewDocument
 from index.store import CollectionStore
 from index.testing import FINGERPRINT, MemoryCollection
+from tests.databases import POSTGRESQL, SQLITE, place_of
 
 DECLARED = {"year": Kind.NUMBER, "tag": Kind.TEXT, "open": Kind.BOOLEAN}
 TEXTS = ["a", "B", "é", "ab", "", "茶", "ﬀ", "\U0001f375", "'", '"%_']
@@ -101,21 +101,25 @@ filters = st.recursive(
 )
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path_factory.mktemp('filters')}/a.sqlite")
-    with writing(engine) as connection:
-        tables.metadata.create_all(connection)
-    yield engine
-    engine.dispose()
+@pytest.fixture(scope="module", params=[SQLITE, POSTGRESQL])
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CollectionStore]:
+    with place_of(request.param, request, tmp_path_factory.mktemp("filters")) as place:
+        engine = place.open()
+        with writing(engine) as connection:
+            tables.metadata.create_all(connection)
+        store = CollectionStore(engine, threads=1, folder=place.folder)
+        yield store
+        store.close()
+        engine.dispose()
 
 
 @pytest.fixture(scope="module")
 def collections(
-    database: Engine,
+    store: CollectionStore,
 ) -> tuple[StoredCollection, MemoryCollection]:
     """The same 60 documents in SQL and in memory, and a collection that must not be seen."""
-    store = CollectionStore(database, threads=1)
     for name in ("other", "c"):
         store.create(name, embedder="e", fingerprint=FINGERPRINT, dim=2, fields=DECLARED)
     twin = MemoryCollection(dim=2)
@@ -208,8 +212,7 @@ def test_a_missing_field_is_found_by_not_exists_alone(
         )
 
 
-def test_documents_that_a_filter_finds_are_deleted_together(database: Engine) -> None:
-    store = CollectionStore(database, threads=1)
+def test_documents_that_a_filter_finds_are_deleted_together(store: CollectionStore) -> None:
     store.create("gone", embedder="e", fingerprint=FINGERPRINT, dim=2, fields=DECLARED)
     collection = store.open("gone")
     collection.upsert_many(
@@ -235,8 +238,54 @@ def test_documents_that_a_filter_finds_are_deleted_together(database: Engine) ->
     assert collection.delete_where(Eq(field="year", value=99)) == 0
 
 
-def test_a_document_with_a_value_of_another_kind_is_refused(database: Engine) -> None:
-    store = CollectionStore(database, threads=1)
+def test_the_largest_filter_is_within_the_parameters_of_a_statement(
+    collections: tuple[StoredCollection, MemoryCollection],
+) -> None:
+    stored, twin = collections
+    wanted = tuple(range(1000))
+    parts: list[Filter] = [In(field=name, values=wanted) for name in ["year", "any"] * 6]
+    largest = Or(filters=(*parts, Match(text="tea")))
+    expected = twin.search(np.ones(2), 200, where=largest)
+    assert len(stored.search(np.ones(2), 200, where=largest)) == len(expected) > 0
+
+
+@pytest.mark.slow
+def test_words_that_most_chunks_hold_can_be_asked_for(store: CollectionStore) -> None:
+    """On a server their ids are sent along: there are more than a statement has parameters."""
+    store.create("many", embedder="e", fingerprint=FINGERPRINT, dim=2, fields=DECLARED)
+    collection = store.open("many")
+    num, chunks_each = 17, 4_000
+    content = "tea " * chunks_each
+    collection.upsert_many(
+        [
+            NewDocument(
+                uri=f"u{i}",
+                title="",
+                media_type="text/plain",
+                source_sha256="",
+                text=content + ("milk" if i == 3 else "cups"),
+                items=[Item(start=4 * j, end=4 * j + 3) for j in range(chunks_each)]
+                + [Item(start=4 * chunks_each, end=4 * chunks_each + 4)],
+                vectors=np.ones((chunks_each + 1, 2), np.float32),
+                metadata={"year": i},
+            )
+            for i in range(num)
+        ],
+        fingerprint=FINGERPRINT,
+    )
+    tea = Match(text="tea")
+    assert collection.search(np.ones(2), 1, where=tea).scanned == num * chunks_each > 65_535
+    assert collection.search(np.ones(2), 99, where=Not(filter=tea)).scanned == num
+    both = And(filters=(tea, Range(field="year", lt=2)))
+    assert collection.search(np.ones(2), 1, where=both).scanned == 2 * chunks_each
+    assert collection.search_terms("tea", 3, where=both).complete
+    assert collection.count(tea) == num
+    assert collection.count(Not(filter=Match(text="milk"))) == num - 1
+    assert collection.delete_where(Match(text="milk")) == 1
+    assert collection.delete_where(tea) == num - 1
+
+
+def test_a_document_with_a_value_of_another_kind_is_refused(store: CollectionStore) -> None:
     store.create("kinds", embedder="e", fingerprint=FINGERPRINT, dim=2, fields=DECLARED)
     wrong = NewDocument(
         uri="u",
