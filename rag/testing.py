@@ -1,4 +1,4 @@
-"""Doubles of the `Embedder` and the `DocumentStore`, and the contract that embedders keep."""
+"""Doubles of the ports of `rag`, and the contracts that embedders and rerankers keep."""
 
 import hashlib
 import re
@@ -11,8 +11,10 @@ from jaxtyping import Float
 
 from index.errors import CollectionExistsError, UnknownCollectionError
 from index.protocol import CollectionInfo, DocumentRecord, Metric, NewDocument
-from rag.document import sha256_hex
+from llm.chat import TextScores
+from rag.document import Chunk, Passage, sha256_hex
 from rag.embedder import Embedder, TextKind
+from rag.reranker import Reranker
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -128,6 +130,35 @@ class MemoryStore:
         return self.collections[name][1]
 
 
+class SharedWordScorer:
+    """A `TextScorer` to which a text is the likelier, the more of its words the prefix has."""
+
+    name = "shared-words"
+
+    def score(self, prefix: str, continuations: Sequence[str], *, tenant: str = "") -> TextScores:
+        """Return minus the number of words that are new."""
+        del tenant
+        known = set(_WORD.findall(prefix.lower()))
+        scores = [
+            -float(sum(word not in known for word in _WORD.findall(text.lower())))
+            for text in continuations
+        ]
+        return TextScores(log_probs=tuple(scores), computed_tokens=0)
+
+
+def passage(text: str, *, uri: str = "", score: float = 0.0, rank: int = 1) -> Passage:
+    """Return a passage that is a whole document; without a uri, one made of the text."""
+    return Passage(
+        collection="c",
+        document_id=sha256_hex((uri or text).encode())[:16],
+        title="",
+        uri=uri or f"{text[:20]}.txt",
+        chunk=Chunk(start=0, end=len(text.encode()), text=text),
+        score=score,
+        rank=rank,
+    )
+
+
 def _record(document: NewDocument) -> DocumentRecord:
     data = document.text.encode()
     return DocumentRecord(
@@ -209,3 +240,65 @@ class EmbedderContract:
         assert np.linalg.norm(plain) == pytest.approx(1, abs=1e-5)
         cat = embedder.encode(["cat"], "query")[0]
         assert cat @ ended > cat @ plain
+
+
+class RerankerContract:
+    """Laws of the `Reranker` port; inherit and provide the fixture `reranker`."""
+
+    query = "How does the cat sleep?"
+    texts = (
+        "Revenue rose by nine per cent in March.",
+        "The cat does sleep on the sofa, day and night; how it sleeps is a riddle.",
+        "A dog barks.",
+    )
+
+    @pytest.fixture
+    def reranker(self) -> Reranker:
+        """Return the reranker under test."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def found(self) -> list[Passage]:
+        """Return passages as a search would."""
+        return [
+            passage(text, score=1 - rank / 10, rank=rank)
+            for rank, text in enumerate(self.texts, start=1)
+        ]
+
+    def test_it_is_a_reranker_with_a_name(self, reranker: Reranker) -> None:
+        """Reports call it by that."""
+        assert isinstance(reranker, Reranker)
+        assert reranker.name
+
+    def test_it_keeps_every_passage_once(self, reranker: Reranker, found: list[Passage]) -> None:
+        """Nothing is lost, doubled or rewritten; what it was given stays as it was."""
+        before = list(found)
+        after = reranker.rerank(self.query, found)
+        assert found == before
+        assert sorted(p.uri for p in after) == sorted(p.uri for p in before)
+        assert {p.uri: p.chunk for p in after} == {p.uri: p.chunk for p in before}
+
+    def test_ranks_count_from_one_and_scores_fall(
+        self, reranker: Reranker, found: list[Passage]
+    ) -> None:
+        """The order is that of the scores."""
+        after = reranker.rerank(self.query, found)
+        assert [p.rank for p in after] == [1, 2, 3]
+        assert [p.score for p in after] == sorted((p.score for p in after), reverse=True)
+        assert np.isfinite([p.score for p in after]).all()
+
+    def test_the_passage_about_the_question_comes_first(
+        self, reranker: Reranker, found: list[Passage]
+    ) -> None:
+        """That is what it is for."""
+        assert reranker.rerank(self.query, found)[0].chunk.text == self.texts[1]
+
+    def test_the_same_again_gives_the_same(self, reranker: Reranker, found: list[Passage]) -> None:
+        """No state, no chance."""
+        assert reranker.rerank(self.query, found) == reranker.rerank(self.query, found)
+
+    def test_one_or_none_is_no_error(self, reranker: Reranker, found: list[Passage]) -> None:
+        """Little may be found."""
+        assert reranker.rerank(self.query, []) == []
+        (only,) = reranker.rerank(self.query, found[:1])
+        assert (only.uri, only.rank) == (found[0].uri, 1)
