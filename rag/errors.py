@@ -2,7 +2,8 @@
 
 RAGError
 ├── ParseError           a file that cannot be turned into text; `reason` is one sentence
-└── EmptyCollectionError a search in a collection that holds nothing yet
+├── EmptyCollectionError a search in a collection that holds nothing yet
+└── EvaluationSetError   a file of questions that cannot be used; says which line
 """
 
 
@@ -20,3 +21,7 @@ class ParseError(RAGError):
 
 class EmptyCollectionError(RAGError):
     """The collection has no chunk to search."""
+
+
+class EvaluationSetError(RAGError):
+    """A file of questions cannot be read, or holds what is no question."""
