@@ -1,5 +1,6 @@
 """The HTTP service as a whole: its routes and middleware, as lists."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -38,6 +39,8 @@ from api.routes import (
 from api.settings import Settings
 from api.telemetry import TelemetryMiddleware
 from api.version import VERSION
+
+logger = logging.getLogger(__name__)
 
 ROUTERS: Final[list[APIRouter]] = [
     health.router,
@@ -122,4 +125,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:
-    return to_request_error(error).to_response()
+    answer = to_request_error(error)
+    if answer.status >= 500 and answer.message != str(error):  # what is the operator's alone
+        logger.error("%s: %s", type(error).__name__, error)
+    return answer.to_response()

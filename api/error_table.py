@@ -28,10 +28,13 @@ from dialog.errors import (
 from index.errors import (
     CollectionExistsError,
     DatabaseBusyError,
+    DatabaseUnreachableError,
     EmbedderMismatchError,
     FilterError,
+    StorageFullError,
     UnknownCollectionError,
     UnknownDocumentError,
+    UnstorableTextError,
 )
 from llm.chat_template import TemplateRefusedError
 from llm.errors import (
@@ -115,6 +118,7 @@ class Row:
     type: str = "invalid_request_error"
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""  # in place of the exception's own, which names what is the operator's
 
 
 TABLE: Final[Mapping[type[Exception], Row]] = {
@@ -166,6 +170,22 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
         status=503, code="tenant_unavailable", type="server_error", headers=_SOON
     ),
     DatabaseBusyError: Row(status=503, code="database_busy", type="server_error", headers=_SOON),
+    DatabaseUnreachableError: Row(
+        status=503,
+        code="database_unreachable",
+        type="server_error",
+        headers=_SOON,
+        message="the database of this service does not answer; try again in a moment",
+    ),
+    StorageFullError: Row(
+        status=507,
+        code="storage_full",
+        type="server_error",
+        headers=_FINAL,
+        message="a disk of this service is full and nothing of this was kept; once its operator has"
+        " made room, send it again",
+    ),
+    UnstorableTextError: Row(status=400, code="invalid_value"),
 }
 
 
@@ -182,7 +202,7 @@ def to_request_error(error: Exception) -> RequestError:
         if row is not None:
             return RequestError(
                 row.status,
-                str(error),
+                row.message or str(error),
                 param=row.param,
                 code=row.code,
                 type_=row.type,

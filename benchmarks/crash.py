@@ -30,7 +30,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy.exc import OperationalError
 
 from benchmarks.crash_worker import (
     DIM,
@@ -46,6 +45,7 @@ from benchmarks.crash_worker import (
 from benchmarks.report import Figure, write
 from index import tables
 from index.database import checkpoint, open_database, writing
+from index.errors import StorageFullError
 from index.store import CollectionStore
 
 State = dict[str, tuple[int, int]]  # uri → version, number of chunks
@@ -202,6 +202,8 @@ def full_disk(num_bytes: int = 2_500_000) -> list[str] | None:
     with small_disk(num_bytes) as folder:
         if folder is None:
             return None
+        ballast = folder / "ballast"
+        ballast.write_bytes(bytes(400_000))
         url, wrong = fresh(folder), list[str]()
         # What was refused after its commit may be there; nothing that was acknowledged is lost.
         possible: dict[str, list[int]] = {}
@@ -216,7 +218,7 @@ def full_disk(num_bytes: int = 2_500_000) -> list[str] | None:
                 possible[uri] = [i]
                 if i % 10 == 9:
                     store.maintenance(NAME).compact()
-            except (OSError, OperationalError):
+            except StorageFullError:
                 possible.setdefault(uri, [-1]).append(i)
                 num_refused += 1
             if num_refused > 5:
@@ -228,6 +230,11 @@ def full_disk(num_bytes: int = 2_500_000) -> list[str] | None:
             texts = {text for other, text in hits if other == uri}
             if texts not in [set(words_of(uri, v, 12 if v >= 0 else 0)) for v in versions]:
                 wrong.append(f"document {uri} is not as it was acknowledged on a full disk")
+        ballast.unlink()
+        collection.upsert_many([document("0", 99_999, 12, "e0")], fingerprint="e0")
+        hits = {(hit.uri, hit.text) for hit in collection.search(QUERY, 100_000)}
+        if {text for uri, text in hits if uri == "0"} != set(words_of("0", 99_999, 12)):
+            wrong.append("nothing can be written though there is room again")
         database.dispose()
         with tempfile.TemporaryDirectory() as roomy:
             shutil.copytree(folder, Path(roomy) / "state")

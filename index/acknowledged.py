@@ -15,10 +15,11 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from index.document_rows import Commit
-from index.durable_files import NEW, hash_of, sync
+from index.durable_files import NEW, hash_of, room_needed, sync
 from index.tables import commits
 
 _PLACE = 128
+_NONE = Commit(seq=0, token="none")  # noqa: S106  # the name of a write
 _LOST = "LOST"
 _FILE = "SEQ"
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Acknowledged:
     folder: Path
 
     def last(self) -> Commit | None:
-        """Return the last acknowledged write, None where none is known.
+        """Return the last acknowledged write, None where no write is known.
 
         Raises:
             ValueError: the file is damaged.
@@ -46,6 +47,29 @@ class Acknowledged:
         known = [one for one in found if one is not None]
         return max(known, key=lambda commit: commit.seq)
 
+    def reserve(self) -> None:
+        """Make the file where it is missing, so that `note` needs no room when it is too late.
+
+        Raises:
+            StorageFullError: the disk is full.
+            OSError: it refused.
+        """
+        path = self.folder / _FILE
+        if path.exists():
+            return
+        # Whole from its first moment on; if two come first, either is the truth.
+        with room_needed(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            new = path.with_name(f"{NEW}{uuid.uuid4().hex}")
+            try:
+                new.write_bytes(_written(_NONE) * 2)
+                sync(new)
+            except BaseException:
+                new.unlink(missing_ok=True)
+                raise
+            new.replace(path)
+            sync(self.folder)
+
     def note(self, commit: Commit, *, anew: bool = False) -> None:
         """Write that a commit is about to be acknowledged, and wait for the disk.
 
@@ -53,14 +77,7 @@ class Acknowledged:
             OSError: the disk refused.
         """
         path = self.folder / _FILE
-        if not path.exists():
-            # Whole from its first moment on; if two come first, one of them is the truth as well.
-            self.folder.mkdir(parents=True, exist_ok=True)
-            new = path.with_name(f"{NEW}{uuid.uuid4().hex}")
-            new.write_bytes(_written(commit) * 2)
-            sync(new)
-            new.replace(path)
-            sync(self.folder)
+        self.reserve()
         handle = os.open(path, os.O_RDWR)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -88,7 +105,7 @@ class Acknowledged:
             last = self.last()
         except ValueError as error:
             return str(error)
-        if last is None:
+        if last is None or last == _NONE:
             return ""
         token = connection.scalar(
             select(commits.c.token).where(

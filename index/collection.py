@@ -285,6 +285,7 @@ class StoredCollection(DocumentReader):
         with writing(self._database) as connection:
             # Before this write hides it.
             acknowledged.keep(acknowledged.lost(connection, self._key.id))
+            acknowledged.reserve()
             commit = self._rows.begin(connection)
             yield connection, commit.seq
         acknowledged.note(commit)

@@ -8,6 +8,8 @@ IndexStoreError
 ├── DamagedDocumentError      stored bytes no longer match their hash, span or width
 ├── DatabaseBusyError         another process kept the write lock for too long
 ├── DatabaseUnreachableError  the database server does not answer or lets nobody in
+├── StorageFullError          a disk has no room left; what was being written is not there
+├── UnstorableTextError       the database cannot hold a text
 ├── DriverMissingError        what speaks to this kind of database is not installed
 ├── IndexFileError            a saved index is damaged, foreign, or of other vectors
 ├── FilterError               a condition cannot be understood, or compares what cannot be compared
@@ -48,6 +50,14 @@ class DatabaseBusyError(IndexStoreError):
 
 class DatabaseUnreachableError(IndexStoreError):
     """The database server does not answer, or lets nobody in."""
+
+
+class StorageFullError(IndexStoreError, OSError):
+    """A disk has no room left; what was being written is not there, and can be written again."""
+
+
+class UnstorableTextError(IndexStoreError, ValueError):
+    """The database cannot hold a text."""
 
 
 class DriverMissingError(IndexStoreError):

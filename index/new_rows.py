@@ -1,7 +1,8 @@
 """New documents, checked and turned into the rows that store them."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,8 +67,8 @@ def check_document(
     """Return the document as it will be stored.
 
     Raises:
-        ValueError: the uri is empty, the text is not Unicode, a span is not one of its text, or
-            the vectors are too few, too wide or not finite.
+        ValueError: the uri is empty, the text is not Unicode, what is said of it holds NUL, a span
+            is not one of its text, or the vectors are too few, too wide or not finite.
     """
     if not document.uri:
         raise ValueError("a document needs a uri")
@@ -77,6 +78,7 @@ def check_document(
                 f"the {name} of document {document.uri!r} holds lone surrogates, which are no text;"
                 " decode it with errors='replace'"
             )
+    _check_described(document)
     data = document.text.encode()
     _check_spans(document.uri, data, document.items)
     vectors = np.ascontiguousarray(document.vectors)
@@ -116,6 +118,51 @@ def check_components(vectors: Float[np.ndarray, "..."], what: str) -> None:
             f"{what} has components that are not finite or larger than {LARGEST_COMPONENT:g};"
             " normalise it"
         )
+
+
+def _check_described(document: NewDocument) -> None:
+    """Raise `ValueError` where what is said of a document is not the same in every database.
+
+    PostgreSQL holds no NUL, and its JSON no number that is beyond double precision.
+    """
+    for name in ("uri", "title", "media_type", "source_sha256"):
+        if "\0" in getattr(document, name):
+            raise ValueError(
+                f"the {name} of document {document.uri!r} holds the character NUL; remove it"
+            )
+    for name, value in document.metadata.items():
+        for part in (name, *_parts(value)):
+            if isinstance(part, str) and ("\0" in part or not is_unicode(part)):
+                raise ValueError(
+                    f"field {name!r} of document {document.uri!r} holds the character NUL or a lone"
+                    " surrogate; remove it"
+                )
+            if isinstance(part, int | float) and not _is_double(part):
+                raise ValueError(
+                    f"field {name!r} of document {document.uri!r} holds a number that is not finite"
+                    " in double precision; give it as a text"
+                )
+
+
+def _parts(value: object) -> Iterator[object]:
+    """Give all plain values within a JSON value."""
+    match value:
+        case Mapping():
+            for name, inner in value.items():
+                yield name
+                yield from _parts(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from _parts(inner)
+        case _:
+            yield value
+
+
+def _is_double(number: float) -> bool:
+    try:
+        return math.isfinite(float(number))
+    except OverflowError:
+        return False
 
 
 def _check_spans(uri: str, data: bytes, items: Sequence[Item]) -> None:

@@ -6,17 +6,27 @@ other on an advisory lock, as the writers of a file do.
 """
 
 import re
+from functools import partial
 from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from index import transaction
-from index.errors import DatabaseUnreachableError, DriverMissingError
+from index.durable_files import full
+from index.errors import (
+    DatabaseUnreachableError,
+    DriverMissingError,
+    IndexStoreError,
+    UnstorableTextError,
+)
 from index.transaction import Wish
 
 _SCHEMA: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")  # needs no quotes; longer ones would be cut
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_DISK_FULL: Final = "53100"
+_NOT_NOW: Final = ("08", "57P", "53300")  # connections, stopping or starting, too many of them
 _CONNECT_TIMEOUT_S: Final = 10
 _SCHEMA_OPTION: Final = "causerie_schema"
 
@@ -48,15 +58,15 @@ def open_schema(address: URL, schema: str) -> Engine:
             " pip install -e '.[postgres]'"
         ) from error
     event.listen(database, "begin", _begin)
+    event.listen(database, "handle_error", partial(_named, name_of(address, schema)))
     try:
         _make_schema(database, schema)
     except DBAPIError as error:
         database.dispose()
-        reason = str(error.orig).strip().replace("\n", "; ")
-        raise DatabaseUnreachableError(
-            f"the database {name_of(address, schema)} cannot be used ({reason}); start the server,"
-            " or correct CAUSERIE_DATABASE_URL"
-        ) from error
+        raise _unreachable(name_of(address, schema), error.orig) from error
+    except DatabaseUnreachableError:
+        database.dispose()
+        raise
     return database
 
 
@@ -74,6 +84,34 @@ def name_of(address: URL, schema: str) -> str:
 def is_busy(error: OperationalError) -> bool:
     """Return whether the write lock could not be had in time."""
     return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+def _named(name: str, context: ExceptionContext) -> IndexStoreError | None:
+    """Return the error to be raised in place of the driver's; None: that one."""
+    if context.is_pre_ping:  # the pool opens another connection
+        return None
+    error = context.original_exception
+    state = getattr(error, "sqlstate", None) or ""
+    if state == _DISK_FULL:
+        return full(f"the server of {name}")
+    is_lost = context.is_disconnect or context.connection is None
+    if isinstance(context.sqlalchemy_exception, OperationalError) and (
+        is_lost or state.startswith(_NOT_NOW)
+    ):
+        return _unreachable(name, error)
+    if "NUL" in str(error) and not state:
+        return UnstorableTextError(
+            "a text holds the character NUL, which PostgreSQL cannot hold; remove it"
+        )
+    return None
+
+
+def _unreachable(name: str, error: object) -> DatabaseUnreachableError:
+    reason = str(error).strip().replace("\n", "; ")
+    return DatabaseUnreachableError(
+        f"the database {name} cannot be used ({reason}); start the server, or correct"
+        " CAUSERIE_DATABASE_URL"
+    )
 
 
 def _make_schema(database: Engine, schema: str) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, select
 
 from index.database import reading
 from index.document_rows import serving
+from index.durable_files import room_needed
 from index.errors import IndexFileError
 from index.index_folder import IndexFolder
 from index.live_index import SEAL_ROWS, CollectionKey, is_of_database
@@ -86,10 +87,11 @@ class Sealing:
         a tenth of the disk.
 
         Raises:
+            StorageFullError: the disk is full; everything is as before.
             OSError: the disk refused; everything is as before.
             UnknownCollectionError: the collection was deleted.
         """
-        with self._folder.locked(wait=wait) as is_ours:
+        with room_needed(self._folder.path), self._folder.locked(wait=wait) as is_ours:
             if not is_ours:
                 return Upkept(postponed="another process is at it")
             self._folder.sweep()

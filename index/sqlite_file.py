@@ -7,14 +7,17 @@ outside. The file has one writer at a time by itself (`BEGIN IMMEDIATE`).
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 
 from index import transaction
-from index.errors import FullTextMissingError
+from index.durable_files import full, has_no_room
+from index.errors import FullTextMissingError, StorageFullError
 from index.transaction import Wish
 
 _RETRY_S = 0.02
@@ -34,6 +37,7 @@ def open_file(address: URL) -> Engine:
     )
     event.listen(database, "connect", _prepare)
     event.listen(database, "begin", _begin)
+    event.listen(database, "handle_error", partial(_named, Path(str(address.database))))
     return database
 
 
@@ -57,6 +61,16 @@ def check_connection(connection: sqlite3.Connection) -> None:
 def is_busy(error: OperationalError) -> bool:
     """Return whether the write lock could not be had in time."""
     return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+
+
+def _named(file: Path, context: ExceptionContext) -> StorageFullError | None:
+    """Return the error to be raised in place of SQLite's; None: that one."""
+    code = getattr(context.original_exception, "sqlite_errorcode", None)
+    if code is None:
+        return None
+    # The index of the log is a mapped file of its own, and says "I/O error" where there is no room.
+    is_io = code & 0xFF == sqlite3.SQLITE_IOERR and has_no_room(file)
+    return full(str(file)) if is_io or code & 0xFF == sqlite3.SQLITE_FULL else None
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from index.database import UTCDateTime, reading, writing
-from index.errors import DatabaseBusyError
+from index.errors import IndexStoreError
 from tools.base import Tool
 from tools.call_context import Caller
 from tools.errors import AuditError
@@ -229,7 +229,7 @@ class _Guard:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, SQLAlchemyError | DatabaseBusyError):
+        if isinstance(error, SQLAlchemyError | IndexStoreError):
             raise AuditError(f"the audit log cannot be used: {type(error).__name__}") from error
 
 

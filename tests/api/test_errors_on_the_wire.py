@@ -1,10 +1,12 @@
 import pytest
 from starlette.testclient import TestClient
 
+from api.application import Application
 from api.error_table import TABLE, shown, to_request_error
 from api.testing import ScriptedAgent
 from dialog import errors as dialog_errors
 from index import errors as index_errors
+from index.errors import DatabaseUnreachableError, StorageFullError
 from llm import errors as llm_errors
 from llm.chat_template import TemplateRefusedError
 from tests.api.test_completions import HELLO, error_of
@@ -113,6 +115,42 @@ def test_a_crash_is_a_500_that_tells_nothing_but_its_id(
     assert "password" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "code", "told"),
+    [
+        (StorageFullError("the disk of /srv/x is full"), 507, "storage_full", "made room"),
+        (
+            DatabaseUnreachableError("postgresql://me@db.internal does not answer"),
+            503,
+            "database_unreachable",
+            "try again",
+        ),
+    ],
+)
+def test_what_the_operator_must_mend_is_named_without_its_place(  # its log has that
+    client: TestClient,
+    application: Application,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    status: int,
+    code: str,
+    told: str,
+) -> None:
+    def fail() -> list[object]:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(application.store, "list", fail)
+        answer = error_of(client.get("/v1/collections"), status)
+    assert answer["code"] == code
+    assert told in answer["message"]
+    assert "/srv" not in answer["message"]
+    assert "internal" not in answer["message"]
+    assert str(error) in caplog.text
+    assert client.get("/v1/collections").status_code == 200
+
+
 def test_every_error_of_the_caller_has_a_row() -> None:
     """Who adds an exception decides here what a client sees of it.
 
@@ -124,7 +162,6 @@ def test_every_error_of_the_caller_has_a_row() -> None:
         "CheckpointError",
         "CorpusError",
         "DamagedDocumentError",
-        "DatabaseUnreachableError",
         "DialogError",
         "DriverMissingError",
         "FetchError",
