@@ -93,9 +93,7 @@ def build(settings: Settings, *, on_progress: OnProgress | None = None) -> Appli
     core.controls.warm_up()
     engine = AsyncEngine(core)
     report("loading the models", 1)
-    embedder = load_text_encoder(
-        models.path(settings.embedding_model), name=settings.embedding_model
-    )
+    embedder = embedder_alone(settings)
     report("loading the models", 2)
     shared = Shared(
         settings=settings,
@@ -142,13 +140,21 @@ def open_scorer(settings: Settings) -> AsyncEngine:
 
 
 def embedder_alone(settings: Settings) -> Embedder:
-    """Return the embedding model of the settings.
+    """Return the embedding model of the settings; the log says in one line what computes it.
 
     Raises:
         ModelStoreError: it is not on this machine.
+        UnsupportedModelError: a precision that this machine or this model cannot do.
     """
     weights = ModelStore(settings.home).path(settings.embedding_model)
-    return load_text_encoder(weights, name=settings.embedding_model)
+    embedder = load_text_encoder(
+        weights,
+        name=settings.embedding_model,
+        precision=settings.embedding_precision,
+        notes=settings.home / MEASUREMENTS,
+    )
+    give_back()  # the float32 weights, where packed ones took their place
+    return embedder
 
 
 def build_engine(settings: Settings, weights: Path, ring: KeyRing | None = None) -> Engine:

@@ -1,11 +1,12 @@
 """Texts to unit vectors: pooling, windows for long queries, batches by length, a fingerprint.
 
 BERT-family models run on our own encoder; any other goes through sentence-transformers, which is
-imported only then. Letters: `n` texts, `b` batch, `t` positions, `d` vector width.
+imported only then. Letters: `n` texts, `d` vector width.
 """
 
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,14 @@ from jaxtyping import Float, Float32
 from tokenizers import Tokenizer
 
 from llm.checkpoint import load_encoder, read_json
-from llm.encoder import BertEncoder, mean_pool
+from llm.encoder_choice import choose_encoder
+from llm.encoder_runner import EncoderRunner
 from llm.errors import CheckpointError, UnsupportedModelError
+from llm.precision import Precision
 from llm.tokenizer import raw_tokenizer
 
-_BATCH_TOKENS = 1024
+logger = logging.getLogger(__name__)
+
 _FIRST_BYTES = 1 << 20
 
 
@@ -30,18 +34,20 @@ class TextEncoder:
 
     def __init__(
         self,
-        encoder: BertEncoder,
+        runner: EncoderRunner,
         tokenizer: Tokenizer,
         *,
         name: str,
         fingerprint: str,
         max_tokens: int,
+        runs_as: str = "as given",
     ) -> None:
         self.name = name
         self.fingerprint = fingerprint
-        self.dim = encoder.config.hidden_size
+        self.dim = runner.hidden_size
         self.max_tokens = max_tokens
-        self._encoder = encoder
+        self.runs_as = runs_as
+        self._runner = runner
         self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -95,28 +101,17 @@ class TextEncoder:
         while at < len(order):
             size = self._batch_size(rows, order, at)
             picked = order[at : at + size]
-            with self._lock, torch.inference_mode():
-                out[picked] = self._forward([rows[i] for i in picked])
+            with self._lock:
+                out[picked] = self._runner.vectors([rows[i] for i in picked])
             at += size
         return out
 
-    @staticmethod
-    def _batch_size(rows: list[list[int]], order: list[int], at: int) -> int:
+    def _batch_size(self, rows: list[list[int]], order: list[int], at: int) -> int:
         """Return how many of the next rows fit, padded, into the token budget."""
-        size = 1
-        while at + size < len(order) and len(rows[order[at + size]]) * (size + 1) <= _BATCH_TOKENS:
+        size, most = 1, self._runner.batch_tokens
+        while at + size < len(order) and len(rows[order[at + size]]) * (size + 1) <= most:
             size += 1
         return size
-
-    def _forward(self, rows: list[list[int]]) -> Float32[np.ndarray, "b d"]:
-        longest = max(map(len, rows))
-        input_ids = torch.zeros(len(rows), longest, dtype=torch.int64)
-        is_token = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for i, row in enumerate(rows):
-            input_ids[i, : len(row)] = torch.tensor(row)
-            is_token[i, : len(row)] = True
-        pooled = mean_pool(self._encoder(input_ids, is_token), is_token)
-        return torch.nn.functional.normalize(pooled, dim=-1).numpy()
 
 
 class SentenceTransformerEncoder:
@@ -153,27 +148,48 @@ class SentenceTransformerEncoder:
         return np.asarray(vectors, dtype=np.float32)
 
 
-def load_text_encoder(folder: Path, *, name: str) -> TextEncoder | SentenceTransformerEncoder:
+def load_text_encoder(
+    folder: Path, *, name: str, precision: Precision = "auto", notes: Path | None = None
+) -> TextEncoder | SentenceTransformerEncoder:
     """Load an embedding model from a folder, on our encoder where it can run it.
+
+    `precision` and `notes` are those of `llm.encoder_choice`, whose choice the log says in one
+    line. Vectors that may not stand beside float32's have a fingerprint of their own.
 
     Raises:
         CheckpointError: files are missing or damaged.
+        UnsupportedModelError: int8 was asked for, and the kernels cannot run this model.
     """
     fingerprint = _fingerprint(folder, name)
     try:
         _require_mean_pooling(folder)
         encoder = load_encoder(folder)
-    except UnsupportedModelError:
+    except UnsupportedModelError as error:
+        if precision == "int8":
+            raise UnsupportedModelError(f"the int8 encoder cannot run {name}: {error}") from error
         return SentenceTransformerEncoder(folder, name=name, fingerprint=fingerprint)
     settings = folder / "sentence_bert_config.json"
     longest = encoder.config.max_position_embeddings
     stated = read_json(settings).get("max_seq_length") if settings.is_file() else None
-    return TextEncoder(
+    tokenizer = raw_tokenizer(folder / "tokenizer.json")
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    chosen = choose_encoder(
         encoder,
-        raw_tokenizer(folder / "tokenizer.json"),
+        precision=precision,
+        threads=torch.get_num_threads(),
+        tokens_of=lambda text: list(tokenizer.encode(text).ids),
+        name=fingerprint,
+        notes=notes,
+    )
+    logger.info("the encoder runs as %s", chosen.reason)
+    return TextEncoder(
+        chosen.runner,
+        tokenizer,
         name=name,
-        fingerprint=fingerprint,
+        fingerprint=fingerprint if chosen.is_compatible else f"{fingerprint}:int8",
         max_tokens=min(longest, int(stated)) if stated else longest,
+        runs_as=chosen.reason,
     )
 
 

@@ -22,6 +22,14 @@ struct CauserieTeam {
   std::mutex mutex;  // one job at a time
 };
 
+struct CauserieEncoder {
+  CauserieEncoder(CauserieTeam& team, const CauserieEncoderModel& model)
+      : team(team), packed(team.kernels.new_encoder(model)) {}
+  ~CauserieEncoder() { team.kernels.delete_encoder(packed); }
+  CauserieTeam& team;
+  void* packed;
+};
+
 namespace {
 
 #if CAUSERIE_HAS_AMX
@@ -110,6 +118,29 @@ void causerie_linear(CauserieTeam* team, const CauserieLinear* linear, const flo
                      int8_t* codes, float* scales, int32_t* corrections, float* y) {
   const std::lock_guard<std::mutex> lock(team->mutex);
   team->kernels.linear(*linear, x, rows, codes, scales, corrections, y, team->team);
+}
+
+// The weights packed for this team's kernels; null where memory is short. Deleted before the team.
+CauserieEncoder* causerie_encoder_new(CauserieTeam* team, const CauserieEncoderModel* model) {
+  try {
+    return new CauserieEncoder(*team, *model);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+void causerie_encoder_delete(CauserieEncoder* encoder) { delete encoder; }
+
+// Zero on success, one where memory ran out.
+int32_t causerie_encode(CauserieEncoder* encoder, const CauserieTexts* texts) {
+  CauserieTeam& team = encoder->team;
+  const std::lock_guard<std::mutex> lock(team.mutex);
+  try {
+    team.kernels.encode(encoder->packed, *texts, team.team);
+  } catch (const std::bad_alloc&) {
+    return 1;
+  }
+  return 0;
 }
 
 }  // extern "C"

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "decoder.h"
+#include "encoder.h"
 #include "team.h"
 
 namespace causerie {
@@ -17,6 +18,9 @@ struct Kernels {
   // `corrections` take the quantised rows, their memory padded to a multiple of 32 rows.
   void (*linear)(const CauserieLinear& linear, const float* x, int rows, int8_t* codes, float* scales,
                  int32_t* corrections, float* y, Team& team);
+  void* (*new_encoder)(const CauserieEncoderModel& model);
+  void (*delete_encoder)(void* encoder);
+  void (*encode)(void* encoder, const CauserieTexts& texts, Team& team);
 };
 
 extern const Kernels kPortable;

@@ -65,6 +65,9 @@ CAUSERIE_INLINE void store_half(uint16_t* p, V16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(a.hi, kMode));
 }
 CAUSERIE_INLINE I16 to_int(V16 a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
+CAUSERIE_INLINE V16 from_int(I16 a) {
+  return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
+}
 CAUSERIE_INLINE void store_bytes(int8_t* p, I16 a) {
   alignas(32) int32_t wide[16];
   _mm256_store_si256(reinterpret_cast<__m256i*>(wide), a.lo);

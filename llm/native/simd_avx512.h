@@ -32,6 +32,7 @@ CAUSERIE_INLINE void store_half(uint16_t* p, V16 a) {
                       _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 CAUSERIE_INLINE I16 to_int(V16 a) { return _mm512_cvtps_epi32(a); }
+CAUSERIE_INLINE V16 from_int(I16 a) { return _mm512_cvtepi32_ps(a); }
 CAUSERIE_INLINE void store_bytes(int8_t* p, I16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
 }

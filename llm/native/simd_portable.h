@@ -78,6 +78,7 @@ CAUSERIE_INLINE I16 to_int(V16 a) {
   for (int i = 0; i < 16; ++i) out.v[i] = static_cast<int32_t>(std::nearbyint(a.v[i]));
   return out;
 }
+CAUSERIE_INLINE V16 from_int(I16 a) { CAUSERIE_EACH(static_cast<float>(a.v[i])); }
 CAUSERIE_INLINE void store_bytes(int8_t* p, I16 a) {
   for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(a.v[i]);
 }

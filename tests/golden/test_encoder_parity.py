@@ -21,7 +21,7 @@ MODEL = "all-minilm-l6-v2"
 
 @pytest.fixture(scope="module")
 def encoder(models: ModelStore) -> TextEncoder:
-    loaded = load_text_encoder(models.path(MODEL), name=MODEL)
+    loaded = load_text_encoder(models.path(MODEL), name=MODEL, precision="float32")
     assert isinstance(loaded, TextEncoder)
     return loaded
 
