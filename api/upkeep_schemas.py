@@ -65,11 +65,15 @@ class VerificationModel(BaseModel):
 
 
 class CompactionModel(BaseModel):
-    """`postponed` says what was left for later and why; empty: nothing."""
+    """`postponed` says what was left for later and why; empty: nothing.
+
+    `retuned` says why another index was chosen, and which; empty: none.
+    """
 
     object: Literal["compaction"] = "compaction"
     name: str
     postponed: str
+    retuned: str = ""
 
 
 class RecallModel(BaseModel):

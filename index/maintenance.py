@@ -3,6 +3,7 @@
 Letters: `q` queries, `d` their width, `k` neighbours.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
-from index.canaries import Canaries
 from index.collection_files import CollectionFiles
 from index.database import checkpoint, reading, writing
 from index.derived_lexical import UnwrittenTable
@@ -19,20 +19,24 @@ from index.inspection import CollectionHealth, CollectionStats, ProblemKind, Ver
 from index.lexical_lane import LexicalLane
 from index.live_index import CollectionKey, LiveIndex
 from index.recall import Recall
+from index.retuning import Retuning
 from index.sealing import Sealing, Upkept
+from index.segments import Segment
 from index.tables import chunks, commits, documents, old_chunks, old_documents
+from index.tuning import Target
+from index.tuning_store import TuningStore
 from index.verifier import Verifier
 
-WANTED_RECALL = 0.95
-_CANARIES = 50
+_ROUNDS = 3  # of another choice and another look
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class CanaryLog:
-    """The last recall that was measured, of which generation of files, and when."""
+    """The last recall that was measured, what was wanted, and when."""
 
-    generation: int = -1
     recall: Recall | None = None
+    wanted: float = Target().recall
     measured_at: datetime | None = None
 
 
@@ -110,6 +114,27 @@ class Maintenance:
         )
         return done.postponed
 
+    def retune(self, *, should_stop: Callable[[], bool] = lambda: False) -> str:
+        """Measure the recall and mend it where it is surely below the target: see `Retuning`.
+
+        Returns what was wrong and is chosen instead, or nothing.
+
+        Raises:
+            StorageFullError: the disk is full; everything is as before.
+            UnknownCollectionError: the collection was deleted.
+        """
+        done: list[str] = []
+        for _ in range(_ROUNDS):
+            self.measure()
+            chosen = self._retuning.choose(self._segments(), should_stop=should_stop)
+            if not chosen or should_stop():
+                break
+            _log.warning("collection %r is tuned anew: %s", self.key.name, chosen)
+            done.append(chosen)
+            if self._sealing.run(fewest=1, should_stop=should_stop, wait=True).postponed:
+                break
+        return "; ".join(done)
+
     def purge(self, document_ids: Sequence[str]) -> Verification:
         """Remove documents and all their earlier versions for good.
 
@@ -186,6 +211,8 @@ class Maintenance:
         with self._lock:
             if measure:
                 self.measure()
+                if self._is_breached():
+                    self._files.on_due()  # which mends it, where a thread does so
         with self._live.lock, reading(self._database) as connection:
             self._live.catch_up(connection)
             how = self._live.explain()
@@ -200,31 +227,32 @@ class Maintenance:
             withheld=how.withheld,
             loss=loss,
             recall=self._canaries.recall,
-            wanted_recall=WANTED_RECALL,
+            wanted_recall=self._canaries.wanted,
             measured_at=self._canaries.measured_at,
         )
 
     def measure(self) -> Recall | None:
         """Ask the canaries of every segment that is not exact; None where every row is compared."""
-        with self._live.lock, reading(self._database) as connection:
-            self._live.catch_up(connection)
-            segments = self._live.segments
-            generation = self._live.explain().generation
-        recalls = [
-            Canaries.drawn(segment.rows, num=_CANARIES, wanted=WANTED_RECALL).run(
-                segment.backend,
-                segment.rows,
-                self.key.metric,
-                effort=segment.entry.choice.effort,
-            )
-            for segment in segments
-            if not segment.entry.choice.builder.caps.is_exact and len(segment.ids) >= _CANARIES
-        ]
+        segments = self._segments()
+        recalls = [recall for _, recall in self._retuning.measured(segments)]
         # The worst: what is below the target somewhere is below it for somebody's questions.
         self._canaries.recall = min(recalls, key=lambda recall: recall.value, default=None)
-        self._canaries.generation = generation
+        self._canaries.wanted = self._retuning.target().recall
         self._canaries.measured_at = datetime.now(UTC)
         return self._canaries.recall
+
+    def _is_breached(self) -> bool:
+        recall = self._canaries.recall
+        return recall is not None and recall.high < self._canaries.wanted
+
+    def _segments(self) -> tuple[Segment, ...]:
+        with self._live.lock, reading(self._database) as connection:
+            self._live.catch_up(connection)
+            return self._live.segments
+
+    @property
+    def _retuning(self) -> Retuning:
+        return Retuning(TuningStore(self._database), self.key, threads=self._threads)
 
     @property
     def key(self) -> CollectionKey:

@@ -183,6 +183,7 @@ class Sealing:
         should_stop: Callable[[], bool],
     ) -> Upkept:
         manifest, segments, num_sealed = sealed
+        manifest = self._with_efforts(manifest, segments, tuning)
         num_merged = num_dropped = 0
         while True:
             group = _due(segments, tuning, most_dead)
@@ -207,6 +208,18 @@ class Sealing:
             num_dropped += len(group)
             segments = rest
             manifest = self._published(manifest, segments)
+
+    def _with_efforts(
+        self, manifest: Manifest, segments: Sequence[Segment], tuning: Tuning | None
+    ) -> Manifest:
+        """Take over another effort of the same index, for which no file is written anew."""
+        is_changed = False
+        for segment in segments:
+            has, wanted = segment.entry.choice, choice_for(len(segment.ids), tuning)
+            if has != wanted and replace(has, effort=wanted.effort) == wanted:
+                segment.entry = replace(segment.entry, choice=wanted)
+                is_changed = True
+        return self._published(manifest, segments) if is_changed else manifest
 
     def _write(
         self,

@@ -290,7 +290,7 @@ class CollectionStore:
             Sealing(self._database, live.key, live.folder, threads=self._threads).run(
                 should_stop=should_stop
             )
-            self.maintenance(name).measure()
+            self.maintenance(name).retune(should_stop=should_stop)
 
     def _renew_terms(self, collection_id: int, language: Language, *, force: bool = False) -> None:
         if self._lexical_file is not None:

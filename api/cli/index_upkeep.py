@@ -113,7 +113,9 @@ def compact(
 
     def work(upkeep: Maintenance) -> Mapping[str, Any]:
         postponed = upkeep.compact(disk_budget=budget)
-        return CompactionModel(name=collection, postponed=postponed).model_dump(mode="json")
+        return CompactionModel(
+            name=collection, postponed=postponed, retuned=upkeep.retune()
+        ).model_dump(mode="json")
 
     asked: Asked = ("POST", "/compact", {"disk_budget": budget})
     found = _done(collection, tenant, "compact", asked, work)
@@ -121,6 +123,8 @@ def compact(
         print_json(found)
     else:
         print(f"{collection}: {found['postponed'] or 'compact'}")
+        if found["retuned"]:
+            print(f"{collection}: tuned anew, since {found['retuned']}")
 
 
 def purge(

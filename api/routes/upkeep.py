@@ -46,8 +46,9 @@ def compact_collection(
 ) -> CompactionModel:
     """Write what is new into segments, and merge those that are due."""
     budget = None if body is None else body.disk_budget
-    postponed = application.store.maintenance(name).compact(disk_budget=budget)
-    return CompactionModel(name=name, postponed=postponed)
+    upkeep = application.store.maintenance(name)
+    postponed = upkeep.compact(disk_budget=budget)
+    return CompactionModel(name=name, postponed=postponed, retuned=upkeep.retune())
 
 
 @router.post("/v1/collections/{name}/purge", dependencies=[AdminOnly])
