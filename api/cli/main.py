@@ -62,6 +62,11 @@ ENTRIES: Final = {
         attribute="index_app",
         help="Stored collections: made, tuned, verified, exported, removed.",
     ),
+    "eval": Entry(
+        module="api.cli.eval_commands",
+        attribute="eval_app",
+        help="How good the answers from a collection are, on questions from its own documents.",
+    ),
     "train": Entry(
         module="api.cli.train_models", attribute="train_app", help="Train what steers the answers."
     ),

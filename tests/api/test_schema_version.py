@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, inspect, text
 
-from api import schema_version
+from api import evaluation_tables, schema_version
 from api.schema_version import database_version, program_version, upgrade
 from dialog import session
 from dialog.task import sql_log
@@ -30,6 +30,7 @@ OWNERS = [
     sql_log.metadata,
     audit.metadata,
     agent_log.metadata,
+    evaluation_tables.metadata,
 ]
 
 

@@ -1,0 +1,19 @@
+"""`python -m api eval …`: how good the answers from a collection are."""
+
+import typer
+
+from api.cli.eval_build import BUILD_EXAMPLE, build
+from api.cli.eval_run import RUN_EXAMPLE, run
+
+eval_app = typer.Typer(
+    help="How good the answers from a collection are, on questions from its own documents.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+eval_app.command("build", epilog=BUILD_EXAMPLE)(build)
+eval_app.command("run", epilog=RUN_EXAMPLE)(run)
+
+
+@eval_app.callback()
+def _options() -> None:
+    """How good the answers from a collection are, on questions from its own documents."""

@@ -1,0 +1,149 @@
+"""`eval build` and `eval run`: a set from the documents, its figures, a gate."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from api import evaluation_bootstrap
+from api.cli.main import main
+from api.evaluation_desk import RunPlan, run_plan
+from api.settings import load_settings
+from api.state_database import state_database
+from index.store import CollectionStore
+from rag.evaluation import Answered
+from rag.evaluation_set import EvaluationItem, read_set
+from rag.ingest import Ingestor
+from rag.testing import HashingEmbedder
+from tests.rag.question_corpus import documents
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """The database of a state folder with the collection `manuals`."""
+    monkeypatch.setenv("CAUSERIE_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluation_bootstrap, "embedder_alone", lambda _: HashingEmbedder())
+    with state_database(load_settings()) as opened:
+        store = CollectionStore(opened, threads=1)
+        Ingestor(store, HashingEmbedder()).ingest_documents(documents(), "manuals")
+        store.close()
+        yield opened
+
+
+def ends(code: int, *arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == code
+
+
+def test_a_set_is_built_and_run_and_both_are_told(
+    database: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends(0, "eval", "build", "manuals", "--num", "20", "--seed", "3")
+    out = capsys.readouterr().out
+    assert "trap: 1 of 4; the documents yield no more" in out
+    items = read_set(tmp_path / "state" / "evaluation" / "manuals.jsonl")
+    assert {item.kind for item in items} == {"heading", "cloze", "entity", "trap", "unanswerable"}
+    ends(0, "eval", "run", "manuals", "--json", "figures.json")
+    out = capsys.readouterr().out
+    assert "abstention AUROC" in out
+    assert "citation precision" in out
+    found = json.loads(Path("figures.json").read_text())
+    assert found["comparison"] is None
+    assert found["summary"]["rows"]["cloze"]["recall"]["value"] > 0.7
+    assert len(found["run"]["results"]) == len(items)
+    assert list((tmp_path / "state" / "evaluation").glob("*.partial")) == []
+
+
+def test_what_is_held_out_is_not_found(database: Engine) -> None:
+    with evaluation_bootstrap.answering(load_settings(), "", "manuals") as (answerer, _):
+        asked = EvaluationItem(
+            id="1",
+            query="What is Saltmarsh Mill?",
+            kind="unanswerable",
+            made_by="hand",
+            answerable=False,
+        )
+        assert answerer.answer(asked).passages[0].uri == "oven.md"
+        hidden = answerer.answer(replace(asked, held_out=("oven.md",)))
+        assert {passage.uri for passage in hidden.passages} == {"kettle.md", "steamer.md"}
+        assert hidden.confidence < answerer.answer(asked).confidence
+
+
+def test_the_gate_closes_where_documents_are_gone(
+    database: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends(0, "eval", "build", "manuals", "--num", "20", "--kinds", "heading,cloze", "--out", "s")
+    ends(0, "eval", "run", "manuals", "--set", "s", "--accept", "--gate")
+    ends(0, "eval", "run", "manuals", "--set", "s", "--gate")
+    assert "surely worse: nothing" in capsys.readouterr().out
+    store = CollectionStore(database, threads=1)
+    collection = store.open("manuals")
+    for uri in ("oven.md", "kettle.md"):
+        record = collection.find(uri)
+        assert record is not None
+        collection.delete(record.id)
+    store.close()
+    ends(3, "eval", "run", "manuals", "--set", "s", "--gate", "--accept")
+    assert "surely worse: " in (out := capsys.readouterr().out)
+    assert "recall" in out.split("surely worse: ")[1]
+    ends(3, "eval", "run", "manuals", "--set", "s", "--gate")  # the loss was not accepted
+
+
+def test_what_cannot_be_run_is_one_sentence(
+    database: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends(1, "eval", "run", "manuals")
+    assert "python -m api eval build manuals" in capsys.readouterr().err
+    ends(1, "eval", "build", "nothing")
+    assert "no collection is called 'nothing'" in capsys.readouterr().err
+    ends(2, "eval", "build", "manuals", "--kinds", "riddle")
+    Path("bad.jsonl").write_text("{}\n")
+    ends(1, "eval", "run", "manuals", "--set", "bad.jsonl")
+    assert "bad.jsonl:1:" in capsys.readouterr().err
+
+
+class Failing:
+    """Answers two questions, then the machine goes down."""
+
+    def __init__(self, fails_after: int) -> None:
+        self.left = fails_after
+        self.asked: list[str] = []
+
+    def answer(self, item: EvaluationItem) -> Answered:
+        if not self.left:
+            raise KeyboardInterrupt
+        self.left -= 1
+        self.asked.append(item.id)
+        return Answered(
+            passages=(),
+            text="",
+            citations=(),
+            is_answer=False,
+            confidence=0,
+            supported=(),
+            retrieval_s=0,
+            total_s=0,
+        )
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    items = tuple(
+        EvaluationItem(id=str(i), query="q", kind="x", made_by="hand", answerable=False)
+        for i in range(4)
+    )
+    plan = RunPlan(collection="c", seq=1, mode="extractive", k=5, seed=0, items=items)
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan, Failing(2), folder=tmp_path, on_result=lambda *_: None)
+    (partial,) = tmp_path.iterdir()
+    partial.write_text(partial.read_text() + '{"id": "2", "dig')  # killed while it wrote
+    answerer = Failing(9)
+    record = run_plan(plan, answerer, folder=tmp_path, on_result=lambda *_: None)
+    assert answerer.asked == ["2", "3"]
+    assert [result.id for result in record.results] == ["0", "1", "2", "3"]
+    assert list(tmp_path.iterdir()) == []
