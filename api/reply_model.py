@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from api.acting_model import report_to_wire
+from api.grounding_model import GroundingModel
 from dialog.reply import Alternative, Reply, Timings
 from llm.chat import FinishReason, MarkReport, Usage
 from rag.citations import Citation
@@ -104,6 +105,7 @@ class MarkModel(BaseModel):
 
 _WHERE_THEY_APPLY = frozenset(
     {"mark", "steer_kl", "drafted_tokens", "accepted_tokens", "score", "alternatives", "tools"}
+    | {"grounding"}
 )
 
 
@@ -112,7 +114,7 @@ class ExtensionModel(BaseModel):
 
     `mark` is there where it is watermarked, `steer_kl` where something steered, the counts where
     tokens were drafted, `score` and `alternatives` after a search, `tools` where the service's own
-    tools were used.
+    tools were used, `grounding` where the answer is from a collection and citations are wanted.
     """
 
     citations: list[CitationModel]
@@ -131,6 +133,7 @@ class ExtensionModel(BaseModel):
     score: float | None
     alternatives: list[AlternativeModel] | None
     tools: dict[str, Any] | None
+    grounding: GroundingModel | None
 
     @classmethod
     def from_reply(cls, reply: Reply, *, has_citations: bool) -> Self:
@@ -155,6 +158,9 @@ class ExtensionModel(BaseModel):
             if reply.score is not None
             else None,
             tools=None if reply.acting is None else report_to_wire(reply.acting),
+            grounding=GroundingModel.from_grounding(reply.grounding)
+            if has_citations and reply.grounding is not None
+            else None,
         )
 
     def to_wire(self) -> dict[str, Any]:

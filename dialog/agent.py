@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from dialog.acting_answer import act, own_words
+from dialog.answer_grounding import drawn_grounding, quoted_grounding
 from dialog.chat_turns import asked, last_of, turns_of
 from dialog.controlled_answer import (
     NO_EVIDENCE_NOTE,
@@ -23,7 +24,7 @@ from dialog.controlled_answer import (
 )
 from dialog.errors import ToolsMissingError
 from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
-from dialog.grounded_answer import OWN_WORDS_TOKENS, abstention, speak_quotes
+from dialog.grounded_answer import OWN_WORDS_TOKENS, abstention, clarification, speak_quotes
 from dialog.notes import notes_on
 from dialog.reply import ActingReport, CallCard, EvidenceFound, Reply, Timings, TurnRequest
 from dialog.session import SessionStore
@@ -32,8 +33,10 @@ from dialog.state import DialogState, Turn, replay
 from dialog.turn_queue import TurnQueue
 from dialog.window import Window, fit, text_tokens
 from llm.chat import ChatModel, Completion, Message, TextDelta, ToolCallDelta, Usage
+from llm.decoding.grammar_spec import JsonSchema
 from llm.decoding.spec import DecodeSpec
 from llm.tool_prompt import with_tools
+from rag.grounding import Grounding
 from rag.pipeline import Evidence, RetrievalPipeline
 from rag.prompt import EVIDENCE_TOKENS, INSTRUCTION, pack
 from rag.query import standalone_query
@@ -199,7 +202,11 @@ class DialogAgent:
         yield EvidenceFound(passages=evidence.passages if evidence.is_near else ())
         if not evidence.is_near and not _can_do_without(request):
             window = Window(messages=(), dropped_turns=0)
-            yield spoken.say(abstention(collection, evidence.passages))
+            facet = evidence.gate.facet
+            if facet is not None:
+                yield spoken.say(clarification(facet))
+            else:
+                yield spoken.say(abstention(collection, evidence.passages, evidence.gate))
             yield self._finish(request, history, spoken, window, question, evidence)
             return
         prompt = pack(
@@ -274,7 +281,8 @@ class DialogAgent:
             usage = replace(usage, completion_tokens=text_tokens(self._model, spoken.text))
         left_window = completion.left_window if completion else 0
         found_nothing = evidence is not None and not evidence.is_near
-        abstained = found_nothing and not _can_do_without(request)
+        has_asked = evidence is not None and evidence.gate.facet is not None
+        abstained = found_nothing and not has_asked and not _can_do_without(request)
         reply = Reply(
             text=spoken.text,
             citations=tuple(
@@ -301,13 +309,14 @@ class DialogAgent:
             ),
             conversation_id=request.conversation_id,
             acting=acting,
+            grounding=None if evidence is None else _grounding(request, spoken, evidence),
         )
         if acting is not None and acting.note:
             reply = replace(reply, notes=(*reply.notes, acting.note))
         if completion is not None:
             is_drawn = evidence is None or is_controlled(request)
             reply = _with_account(reply, completion, spoken, is_drawn=is_drawn)
-        if found_nothing and not abstained:
+        if found_nothing and _can_do_without(request):
             reply = replace(reply, notes=(*reply.notes, NO_EVIDENCE_NOTE))
         if request.conversation_id is not None:
             self._record(request, history, reply, prompt_text, evidence)
@@ -354,6 +363,15 @@ class DialogAgent:
 def _can_do_without(request: TurnRequest) -> bool:
     """Tell whether the answer has a form that it keeps even where there is no evidence."""
     return has_form(request) and request.evidence_form is None
+
+
+def _grounding(request: TurnRequest, spoken: Spoken, evidence: Evidence) -> Grounding:
+    """Return what was said held against what was found; JSON and calls are no sentences."""
+    if not evidence.is_near or isinstance(request.spec.grammar, JsonSchema) or request.tools:
+        return Grounding(mode="extractive", gate=evidence.gate)
+    if is_controlled(request):
+        return drawn_grounding(spoken.text, evidence)
+    return quoted_grounding(spoken.text, evidence)
 
 
 def _with_account(reply: Reply, completion: Completion, spoken: Spoken, *, is_drawn: bool) -> Reply:

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from dialog.answer_grounding import OWN_WORDS_LABEL
 from dialog.reply import TurnRequest
 from dialog.spoken import Spoken
 from dialog.window import Window, text_tokens
 from llm.chat import ChatModel, FinishReason, LinkedEvent, TextDelta
 from rag.document import Passage
+from rag.facets import Facet
+from rag.gate import GateDecision
 from rag.pipeline import Evidence
 from rag.quotes import Quote
 from rag.verify import adds_something, is_borne_out, may_be_borne_out
@@ -26,7 +29,6 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 OWN_WORDS_TOKENS = 56
-OWN_WORDS_LABEL = "In other words: "
 _MAX_TITLES = 3
 _OPENING_WORDS = 4
 
@@ -127,13 +129,22 @@ def _first_sentence(draft: str) -> str:
     return _SENTENCE_END.split(_OPENING.sub("", draft.strip()), maxsplit=1)[0].strip()
 
 
-def abstention(collection: str, passages: Sequence[Passage]) -> str:
-    """Return what to say where nothing near was found."""
+def abstention(collection: str, passages: Sequence[Passage], gate: GateDecision) -> str:
+    """Return what to say where nothing near was found: what came nearest, and what it lacks."""
     said = f"I found nothing in the collection “{collection}” that answers this."
     titles = list(dict.fromkeys(passage.title for passage in passages))[:_MAX_TITLES]
     if titles:
         said += " The nearest it holds: " + "; ".join(titles) + "."
+        names = gate.missing_names[:_MAX_TITLES]
+        if names:
+            said += " None of that speaks of " + ", ".join(names) + "."
     return said
+
+
+def clarification(facet: Facet) -> str:
+    """Return the question that splits what was found best."""
+    *others, last = facet.options
+    return f"That fits several things here. Which do you mean: {', '.join(others)} or {last}?"
 
 
 def speak_quotes(

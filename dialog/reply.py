@@ -14,6 +14,7 @@ from llm.sampling_params import SamplingParams
 from llm.tool_prompt import ToolUse
 from rag.citations import Citation
 from rag.document import Passage
+from rag.grounding import Grounding
 from tools.runs import Decision, RunRequest
 
 EvidenceForm = Literal["quote", "cite"]
@@ -171,7 +172,8 @@ class Reply:
     `abstained` is true when retrieval found nothing near and the reply says so. `dropped_turns`
     counts early turns that no longer fit into the window, `left_window` the tokens that a rolling
     cache no longer held at the end; `notes` says so in words. The fields from `log_probs` on are
-    those of the model's `Completion`; `text` holds no `tool_calls`.
+    those of the model's `Completion`; `text` holds no `tool_calls`. `grounding` says of an answer
+    from a collection what it rests on.
     """
 
     text: str
@@ -194,3 +196,4 @@ class Reply:
     score: float | None = None
     alternatives: tuple[Alternative, ...] = ()
     acting: ActingReport | None = None
+    grounding: Grounding | None = None

@@ -1,6 +1,5 @@
 """Answers from evidence alone, without a chat model: what is quoted, for sets of questions."""
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -42,7 +41,7 @@ class ExtractiveAnswerer:
             text=text,
             citations=evidence.citations,
             is_answer=evidence.is_near,
-            confidence=1 / (1 + math.exp(-evidence.gate.score)),
+            confidence=evidence.gate.p_answerable,
             supported=tuple(self._is_verbatim(c) for c in evidence.citations),
             retrieval_s=took,
             total_s=took,

@@ -3,7 +3,8 @@
 RAGError
 ├── ParseError           a file that cannot be turned into text; `reason` is one sentence
 ├── EmptyCollectionError a search in a collection that holds nothing yet
-└── EvaluationSetError   a file of questions that cannot be used; says which line
+├── EvaluationSetError   a file of questions that cannot be used; says which line
+└── GateError            a gate that cannot be fitted or read
 """
 
 
@@ -25,3 +26,7 @@ class EmptyCollectionError(RAGError):
 
 class EvaluationSetError(RAGError):
     """A file of questions cannot be read, or holds what is no question."""
+
+
+class GateError(RAGError):
+    """A collection's gate cannot be fitted on what there is, or is no gate."""

@@ -14,6 +14,7 @@ from rag.citations import Citation
 from rag.document import Passage
 from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
+from rag.gate_model import DEFAULT_GATE, GateModel
 from rag.quotes import Quote, choose_quotes
 from rag.retriever import SearchableCollection, retrieve
 
@@ -44,6 +45,10 @@ class Evidence:
         return bool(self.quotes)
 
 
+def _default_gate(_: str) -> GateModel:
+    return DEFAULT_GATE
+
+
 class RetrievalPipeline:
     """Finds the evidence for questions in named collections."""
 
@@ -53,11 +58,16 @@ class RetrievalPipeline:
         embedder: Embedder,
         *,
         priors: Mapping[str, float] | None = None,
+        gate_of: Callable[[str], GateModel] = _default_gate,
     ) -> None:
-        """Take what opens a collection, the embedder, and priors by the beginning of a uri."""
+        """Take what opens a collection, the embedder, and priors by the beginning of a uri.
+
+        `gate_of` returns the gate of a collection by its name.
+        """
         self._open = open_collection
         self._embedder = embedder
         self._priors = dict(priors or {})
+        self._gate_of = gate_of
 
     def find(self, query: str, collection: str) -> Evidence:
         """Return the evidence for a query that stands on its own.
@@ -82,6 +92,7 @@ class RetrievalPipeline:
             nearest=found.nearest,
             term_weights=weights,
             unknown_terms=frozenset(term for term, weight in weights.items() if weight >= absent),
+            model=self._gate_of(collection),
         )
         quotes: list[Quote] = []
         if gate.is_near:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from dialog.agent import DialogAgent
+from dialog.answer_grounding import OWN_WORDS_LABEL
 from dialog.errors import UnknownConversationError
-from dialog.grounded_answer import OWN_WORDS_LABEL
 from dialog.reply import EvidenceFound, Reply, TurnRequest
 from dialog.testing import MemorySessionStore
 from index.errors import UnknownCollectionError
@@ -99,6 +99,40 @@ def test_the_parts_come_in_order_and_add_up_to_the_reply() -> None:
     reply = parts[-1]
     assert isinstance(reply, Reply)
     assert "".join(p.text for p in parts if isinstance(p, TextDelta)) == reply.text
+
+
+def test_each_sentence_of_an_answer_has_its_verdict_and_its_bytes() -> None:
+    house = House(["The kettle switches off when water boils."])
+    reply = house.ask(KETTLE, collection="house")
+    assert reply.grounding is not None
+    assert reply.grounding.mode == "extractive"
+    assert reply.grounding.gate.decision == "answer"
+    *quoted, own = reply.grounding.sentences
+    said = reply.text.encode()
+    quotes = {citation.id: citation.quote for citation in reply.citations}
+    for sentence in quoted:
+        (number,) = sentence.citations
+        assert said[sentence.start : sentence.end].decode() == quotes[number]
+        assert (sentence.verdict, sentence.is_verbatim) == ("supported", True)
+    assert said[own.start : own.end].decode() == "The kettle switches off when water boils."
+    assert (own.verdict, own.citations, own.is_verbatim) == ("supported", (1,), False)
+
+
+def test_a_stop_string_cuts_the_sentences_that_are_judged() -> None:
+    house = House(["x"])
+    reply = house.ask(KETTLE, collection="house", params=SamplingParams(stop=("when",)))
+    assert reply.grounding is not None
+    (sentence,) = reply.grounding.sentences
+    assert reply.text.encode()[sentence.start : sentence.end] == b"The kettle switches itself off "
+
+
+def test_an_abstention_has_no_sentence_and_says_why() -> None:
+    house = House([])
+    reply = house.ask("Who was the painter Rembrandt married to?", collection="house")
+    assert reply.abstained
+    assert reply.text.endswith("None of that speaks of Rembrandt.")
+    assert reply.grounding is not None
+    assert (reply.grounding.gate.decision, reply.grounding.sentences) == ("abstain", ())
 
 
 def test_the_model_reads_the_evidence_with_numbers_and_the_question() -> None:

@@ -45,7 +45,7 @@ class Shelf:
             quotes=(QUOTE,) if near else (),
             citations=(CITATION,) if near else (),
             gate=GateDecision(
-                score=0.9 if near else -1.0, nearest=0.9, unknown=0.0, missing_names=()
+                decision="answer" if near else "abstain", p_answerable=0.7 if near else 0.3
             ),
         )
 

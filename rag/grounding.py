@@ -1,0 +1,74 @@
+"""What an answer rests on, sentence by sentence: the evidence object that goes out with it.
+
+Byte offsets of a sentence are into the UTF-8 form of the answer; where its citations point to is
+said by the answer's `Citation`s, with the hash of the text that was cited.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rag.claim_check import ClaimCheck, Problem
+from rag.gate import GateDecision
+
+AnswerMode = Literal["extractive", "generative"]
+VerdictName = Literal["supported", "partial", "unsupported"]
+
+SUPPORTED_COVER = 0.75
+PARTIAL_COVER = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceVerdict:
+    """One sentence of an answer, without its marks, and how far its citations bear it out.
+
+    `cover` is the share of its terms that they hold, `similarity` the cosine to what they say,
+    `lift` how much more probable the evidence makes it, in nats per token; None where not asked.
+    """
+
+    start: int
+    end: int
+    verdict: VerdictName
+    citations: tuple[int, ...]
+    cover: float
+    is_verbatim: bool = False
+    similarity: float | None = None
+    lift: float | None = None
+    problems: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"a span needs 0 <= start <= end, got {self.start}..{self.end}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounding:
+    """How an answer was made, what the gate said, and the verdict on each of its sentences.
+
+    `struck` counts sentences that were left out because nothing bore them out.
+    """
+
+    mode: AnswerMode
+    gate: GateDecision
+    sentences: tuple[SentenceVerdict, ...] = ()
+    struck: int = 0
+
+
+def verdict_on(check: ClaimCheck) -> VerdictName:
+    """Return the verdict by the hard checks and the cover.
+
+    A number, date, name, quotation or turn that the source does not bear out refuses the sentence;
+    a word that only may be a name leaves it partial.
+    """
+    if any(not problem.is_weak for problem in check.problems):
+        return "unsupported"
+    if check.cover >= SUPPORTED_COVER and not check.problems:
+        return "supported"
+    return "partial" if check.cover >= PARTIAL_COVER else "unsupported"
+
+
+def weakest(verdicts: Sequence[SentenceVerdict]) -> VerdictName | None:
+    """Return the worst verdict of an answer; None where it has no sentence."""
+    order: tuple[VerdictName, ...] = ("unsupported", "partial", "supported")
+    found = {verdict.verdict for verdict in verdicts}
+    return next((name for name in order if name in found), None)
