@@ -32,6 +32,7 @@ from index.protocol import DocumentRecord, Hit, Metric
 from index.row_digests import document_digest, vector_digest
 from index.tables import (
     chunks,
+    commits,
     document_versions,
     documents,
     old_chunks,
@@ -234,6 +235,11 @@ class Versions:
 
     def _missing(self, connection: Connection, at: int, past: Sequence[_Chunk]) -> str:
         """Say why chunks that the log has for that time are not there."""
+        first = connection.scalar(
+            select(func.min(commits.c.seq)).where(commits.c.collection_id == self._key.id)
+        )
+        if first is not None and 0 < at < first:
+            return f"the history of this collection begins with write {first}"
         mine = (oplog.c.collection_id == self._key.id, oplog.c.seq <= at)
         added, gone = (
             connection.scalar(select(func.count()).where(*mine, oplog.c.op == op)) or 0
