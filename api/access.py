@@ -68,10 +68,10 @@ def own_key(settings: Settings, tenant: str = "") -> str | None:
     return None if settings.admin_key is None else settings.admin_key.get_secret_value()
 
 
-def own_caller(settings: Settings) -> Caller:
+def own_caller(settings: Settings, tenant: str = "") -> Caller:
     """Return as whom this machine's own commands keep and see conversations."""
-    key = own_key(settings)
-    has_admin_key = settings.admin_key is not None and not settings.api_keys
+    key = own_key(settings, tenant)
+    has_admin_key = settings.admin_key is not None and not (settings.api_keys or tenant)
     return Caller(
         owner="" if key is None else owner_of(key),
         is_admin=has_admin_key or settings.admin_key is None,

@@ -68,9 +68,9 @@ class Desk(Protocol):
 class LocalDesk:
     """The port, served by an application in this process."""
 
-    def __init__(self, application: Application) -> None:
-        self._application = application
-        self._caller = own_caller(application.settings)
+    def __init__(self, application: Application, tenant: str = "") -> None:
+        self._application = application.of_tenant(tenant)
+        self._caller = own_caller(application.settings, tenant)
 
     def open_conversation(self, *, collection: str | None, conversation_id: str | None) -> str:
         """Return the id of a new conversation, or of the stored one after finding it."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.settings import load_settings
+from api.cli.tenant_option import Tenant, settings_for
 
 
 def chat(  # noqa: PLR0913  # the options of a command, all of them by name
@@ -46,6 +46,7 @@ def chat(  # noqa: PLR0913  # the options of a command, all of them by name
             show_default=False,
         ),
     ] = None,
+    tenant: Tenant = "",
 ) -> None:
     """Ask questions; answers stream, with their sources beneath."""
     if new and conversation is not None:
@@ -67,9 +68,11 @@ def chat(  # noqa: PLR0913  # the options of a command, all of them by name
     from tools.runs import RunRequest  # noqa: PLC0415
 
     acting = ActingRequest(run=RunRequest(strategy=strategy or "")) if tools else None
-    settings = load_settings()
+    settings = settings_for(tenant)
     name = None if plain else (collection or settings.default_collection)
-    with open_desk(settings, prepare=preparing(settings, name, conversation)) as desk:
+    # The corpus that comes with the program is the nameless tenant's.
+    prepare = None if tenant else preparing(settings, name, conversation)
+    with open_desk(settings, tenant, prepare=prepare) as desk:
         id_ = desk.open_conversation(
             collection=None if conversation else name, conversation_id=conversation
         )

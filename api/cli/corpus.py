@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.progress import progress_bars
-from api.settings import load_settings
+from api.cli.tenant_option import Tenant, settings_for
 from index.store import check_collection_name
 from rag.ingest import FileReport, Outcome, Progress
 
@@ -35,6 +35,7 @@ def ingest(
             metavar="NAME", help="The collection; it is made when missing.", show_default=False
         ),
     ],
+    tenant: Tenant = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Read files and folders into a collection; what did not change costs nothing.
@@ -45,7 +46,7 @@ def ingest(
         check_collection_name(collection)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--collection") from error
-    reports = _ingested(paths, collection)
+    reports = _ingested(paths, collection, tenant)
     if as_json:
         print(json.dumps(_to_json(collection, reports), indent=2, ensure_ascii=False))
     else:
@@ -54,12 +55,13 @@ def ingest(
         raise typer.Exit(1)
 
 
-def _ingested(paths: list[Path], collection: str) -> list[FileReport]:
+def _ingested(paths: list[Path], collection: str, tenant: str) -> list[FileReport]:
     # Here and not above: the libraries of a desk cost a second, and help needs none of them.
     from api.cli.desks import open_desk  # noqa: PLC0415
 
     cancel = threading.Event()
-    with open_desk(load_settings()) as desk, progress_bars(Console(stderr=True)) as on_progress:
+    settings = settings_for(tenant)
+    with open_desk(settings, tenant) as desk, progress_bars(Console(stderr=True)) as on_progress:
 
         def note(step: Progress) -> None:
             on_progress(f"{step.phase:<6}", step.done, step.total)

@@ -32,13 +32,16 @@ def remote_desk(settings: Settings, tenant: str = "") -> RemoteDesk | None:
 
 @contextmanager
 def open_desk(
-    settings: Settings, *, prepare: Callable[[Application, OnProgress], None] | None = None
+    settings: Settings,
+    tenant: str = "",
+    *,
+    prepare: Callable[[Application, OnProgress], None] | None = None,
 ) -> Iterator[Desk]:
-    """Give the desk of the server that holds the state folder, else one of our own.
+    """Give a tenant's desk at the server that holds the state folder, else one of our own.
 
     `prepare` is called on an application that was built here, while the progress bars still show.
     """
-    if (remote := remote_desk(settings)) is not None:
+    if (remote := remote_desk(settings, tenant)) is not None:
         try:
             yield remote
         finally:
@@ -55,10 +58,11 @@ def open_desk(
         try:
             if prepare is not None:
                 prepare(application, on_progress)
+            desk = LocalDesk(application, tenant)
         except BaseException:
             application.close()
             raise
     try:
-        yield LocalDesk(application)
+        yield desk
     finally:
         application.close()

@@ -9,34 +9,28 @@ from urllib.parse import quote
 
 import typer
 
+from api.cli.tenant_option import Tenant, settings_for
 from api.client import RemoteDesk
-from api.errors import ConfigurationError
-from api.settings import ENV_PREFIX, Settings, load_settings
+from api.settings import Settings
 from api.state_database import index_folder, state_database
 from api.tenant import place_of
 from index.store import CollectionStore
 
+__all__ = [
+    "AsJson",
+    "Collection",
+    "Tenant",
+    "opened_store",
+    "path_of",
+    "print_json",
+    "running_server",
+    "settings_for",
+]
+
 Collection = Annotated[
     str, typer.Argument(metavar="COLLECTION", help="The collection.", show_default=False)
 ]
-Tenant = Annotated[
-    str,
-    typer.Option(
-        "--tenant", metavar="NAME", help="A tenant of CAUSERIE_TENANT_KEYS.", show_default=False
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
-
-
-def settings_for(tenant: str) -> Settings:
-    """Read the settings; a tenant that they do not know is refused, since it may be misspelt."""
-    settings = load_settings()
-    if tenant and tenant not in settings.tenants:
-        raise ConfigurationError(
-            f"no tenant is called {tenant!r}; {ENV_PREFIX}TENANT_KEYS has"
-            f" {', '.join(map(repr, settings.tenants)) or 'none'}"
-        )
-    return settings
 
 
 @contextmanager

@@ -30,7 +30,9 @@ def doubles(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Application]]:
     with ExitStack() as stack:
 
         def build(settings: Settings, *, on_progress: Any = None) -> Application:
-            application = stack.enter_context(application_of_doubles(settings.state))
+            application = stack.enter_context(
+                application_of_doubles(settings.state, tenant_keys=settings.tenant_keys)
+            )
             built.append(application)
             return application
 
@@ -309,6 +311,40 @@ def test_beside_a_running_server_the_commands_ask_it(
         agent.error, agent.num_words_before_error = RuntimeError("boom"), 1
         assert run("chat", "--collection", "pets", "--question", "x") == 1
         assert "the server failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_a_tenant_has_files_and_conversations_of_its_own(
+    doubles: list[Application],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    is_served: bool,
+) -> None:
+    del doubles
+    monkeypatch.setenv("CAUSERIE_TENANT_KEYS", "acme=key-of-acme")
+    monkeypatch.setenv("CAUSERIE_API_KEYS", "key-of-nobody")
+    (tmp_path / "a.txt").write_text("The cat sleeps.")
+    with ExitStack() as stack:
+        if is_served:
+            settings = load_settings()
+            built = stack.enter_context(
+                application_of_doubles(
+                    settings.state, api_keys=settings.api_keys, tenant_keys=settings.tenant_keys
+                )
+            )
+            live = stack.enter_context(serving(built))
+            stack.enter_context(held(settings.state, live.address))
+        of_acme = ("--collection", "pets", "--tenant", "acme")
+        assert run("ingest", str(tmp_path / "a.txt"), *of_acme) == 0
+        capsys.readouterr()
+        assert run("chat", *of_acme, "--question", "The cat?", "--json") == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["citations"][0]["quote"]
+        assert run("chat", "--collection", "pets", "--question", "The cat?") == 1
+        assert "'pets'" in capsys.readouterr().err
+        assert run("ingest", str(tmp_path / "a.txt"), "--collection", "c", "--tenant", "no") == 1
+        assert "no tenant is called 'no'" in capsys.readouterr().err
 
 
 def test_a_server_that_does_not_answer_is_one_sentence(
