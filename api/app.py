@@ -34,6 +34,7 @@ from api.routes import (
     tools,
     upkeep,
     uploads,
+    versions,
     watermark,
 )
 from api.settings import Settings
@@ -52,6 +53,7 @@ ROUTERS: Final[list[APIRouter]] = [
     uploads.router,
     portable.router,
     upkeep.router,
+    versions.router,
     conversations.router,
     bots.router,
     tools.router,

@@ -1,13 +1,14 @@
 """Wire models of collections as a whole."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from api.background import IndexingProgress
 from api.request_model import RequestModel
 from index.filters import Kind
+from index.inspection import Snapshot
 from index.protocol import CollectionInfo, Metric
 from index.stop_words import Language
 
@@ -68,6 +69,34 @@ class CollectionList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[CollectionModel]
+
+
+class SnapshotRequest(RequestModel):
+    """`POST /v1/collections/{name}/snapshots`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class SnapshotModel(BaseModel):
+    """A state that has a name: that after write `seq`."""
+
+    object: Literal["snapshot"] = "snapshot"
+    name: str
+    seq: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Self:
+        """Return what is shown of a snapshot."""
+        return cls(name=snapshot.name, seq=snapshot.seq, created_at=snapshot.created_at)
+
+
+class SnapshotList(BaseModel):
+    """`GET /v1/collections/{name}/snapshots`; `seq` is the number of the last write."""
+
+    object: Literal["list"] = "list"
+    data: list[SnapshotModel]
+    seq: int
 
 
 class Imported(BaseModel):

@@ -188,6 +188,7 @@ class SearchRequest(RequestModel):
     query: Annotated[str, Field(min_length=1)]
     k: Annotated[int, Field(ge=1, le=MAX_K)] = 5
     filter: dict[str, Any] | None = None
+    as_of: int | str | None = None
 
 
 class HitModel(BaseModel):
@@ -224,12 +225,13 @@ class HitModel(BaseModel):
 
 
 class HitList(BaseModel):
-    """The passages nearest to a query, best first."""
+    """The passages nearest to a query, best first; `reason` says why some may be missing."""
 
     object: Literal["list"] = "list"
     data: list[HitModel]
     complete: bool
     scanned: int
+    reason: str = ""
 
 
 class ConversationRequest(RequestModel):

@@ -100,11 +100,15 @@ class CollectionHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastResult:
-    """Hits as of an earlier write; `reason` says why some may be missing, where they may."""
+    """Hits as of an earlier write; `reason` says why some may be missing, where they may.
+
+    `scanned` counts the chunks that there were.
+    """
 
     seq: int
     hits: tuple[Hit, ...]
     reason: str = ""
+    scanned: int = 0
 
     @property
     def is_complete(self) -> bool:

@@ -93,6 +93,27 @@ class Versions:
             )
             return [Snapshot(name=r.name, seq=r.seq, created_at=r.created_at) for r in rows]
 
+    def latest(self) -> int:
+        """Return the number of the last write; raises `UnknownCollectionError`."""
+        with reading(self._database) as connection:
+            return serving(connection, self._key.id, self._key.name).seq
+
+    def seq_of(self, state: int | str) -> int:
+        """Return the write of a snapshot by its name; a number stands for itself.
+
+        Raises:
+            ValueError: there is no snapshot of this name; the message names those that exist.
+        """
+        if isinstance(state, int):
+            return state
+        seqs = {snapshot.name: snapshot.seq for snapshot in self.snapshots()}
+        if state not in seqs:
+            raise ValueError(
+                f"collection {self._key.name!r} has no snapshot {state!r}; it has"
+                f" {', '.join(map(repr, seqs)) or 'none'}"
+            )
+        return seqs[state]
+
     def search(self, query: Float[np.ndarray, " d"], k: int, *, at: int) -> PastResult:
         """Return the nearest chunks as of write `at`, with the embedder that serves today.
 
@@ -271,4 +292,4 @@ class Versions:
                     rank=rank,
                 )
             )
-        return PastResult(seq=at, hits=tuple(hits), reason=reason)
+        return PastResult(seq=at, hits=tuple(hits), reason=reason, scanned=len(past))

@@ -24,6 +24,12 @@ from api.cli.index_upkeep import (
     repair,
     verify,
 )
+from api.cli.index_versions import (
+    SEARCH_EXAMPLE,
+    SNAPSHOTS_EXAMPLE,
+    search,
+    snapshots,
+)
 from api.cli.tune import TUNE_EXAMPLE, tune
 
 index_app = typer.Typer(
@@ -34,6 +40,8 @@ index_app = typer.Typer(
 index_app.command("create", epilog=CREATE_EXAMPLE)(create)
 index_app.command("describe", epilog=DESCRIBE_EXAMPLE)(describe)
 index_app.command("delete", epilog=DELETE_EXAMPLE)(delete)
+index_app.command("search", epilog=SEARCH_EXAMPLE)(search)
+index_app.command("snapshots", epilog=SNAPSHOTS_EXAMPLE)(snapshots)
 index_app.command("export", epilog=EXPORT_EXAMPLE)(export)
 index_app.command("import", epilog=IMPORT_EXAMPLE)(import_)
 index_app.command("tune", epilog=TUNE_EXAMPLE)(tune)

@@ -38,15 +38,21 @@ def reembed(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Let the model before this one serve again.")
     ] = False,
+    drop_old: Annotated[
+        bool,
+        typer.Option("--drop-old", help="Only remove the vectors that do not serve any more."),
+    ] = False,
     tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
     """Embed a collection anew beside the vectors that serve, then change over at once.
 
     Run it again after an interruption: nothing is embedded twice, and the old vectors serve until
-    then. They stay for --rollback. A running server must be stopped first, since it asks its
-    questions with its own model.
+    then. They stay for --rollback, until --drop-old. A running server must be stopped first, since
+    it asks its questions with its own model.
     """
+    if sum((rollback, drop_old, bool(model))) > 1:
+        raise typer.BadParameter("--model, --rollback and --drop-old contradict each other")
     settings = settings_for(tenant)
     with running_server(settings, tenant) as server:
         if server is not None:
@@ -56,8 +62,13 @@ def reembed(
             )
     with opened_store(settings, tenant) as store:
         work = store.reembedding(collection)
-        if rollback:
-            found: dict[str, Any] = {"name": collection, "embedding_model": work.roll_back()}
+        if drop_old:
+            info, num = store.info(collection), work.drop_others()
+            found: dict[str, Any] = {
+                "name": collection, "embedding_model": info.embedder, "num_dropped": num
+            }  # fmt: skip
+        elif rollback:
+            found = {"name": collection, "embedding_model": work.roll_back()}
         else:
             embedder = _embedder(settings, model)
             with progress_bars(Console(stderr=True)) as progress:
@@ -73,6 +84,8 @@ def reembed(
         print_json(found)
     else:
         print(f"{collection}: vectors of {found['embedding_model']} serve")
+        if drop_old:
+            print(f"{collection}: {found['num_dropped']} vectors of other models removed")
 
 
 def _embedder(settings: Settings, model: str) -> Embedder:

@@ -6,15 +6,9 @@ from api.application import Application
 from api.collection_schemas import CollectionList, CollectionModel, CollectionRequest
 from api.dependencies import AdminOnly, ApplicationDep, CollectionName
 from api.error_table import RequestError, caller_mistakes
-from api.schemas import (
-    Deleted,
-    HitList,
-    HitModel,
-    SearchRequest,
-)
+from api.passage_search import PassageSearch
+from api.schemas import Deleted, HitList, SearchRequest
 from index.declared_fields import check_names
-from index.errors import EmbedderMismatchError
-from index.filters import filter_from_json
 from index.protocol import CollectionInfo
 
 router = APIRouter()
@@ -77,26 +71,8 @@ def search_collection(
         raise RequestError(
             400, "query is empty; say what to look for", param="query", code="invalid_value"
         )
-    where = None if body.filter is None else filter_from_json(body.filter)
-    embedder = application.embedder
-    info = application.store.info(name)
-    if info.fingerprint != embedder.fingerprint:
-        raise EmbedderMismatchError(
-            f"collection {name!r} was made with {info.embedder!r}, not with the"
-            f" {embedder.name!r} in use; ingest its sources into a new collection"
-        )
-    with application.foreground.busy():
-        vector = embedder.encode([body.query], "query")[0]
-        collection = application.store.open(name)
-        found = collection.search(vector, body.k, where=where)
-    return HitList(
-        data=[
-            HitModel.from_hit(name, hit, query=body.query, language=collection.language)
-            for hit in found
-        ],
-        complete=found.complete,
-        scanned=found.scanned,
-    )
+    with application.foreground.busy(), caller_mistakes("as_of"):
+        return PassageSearch(application.store, application.embedder).run(name, body)
 
 
 def _shown(application: Application, info: CollectionInfo) -> CollectionModel:
