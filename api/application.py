@@ -11,6 +11,7 @@ from typing import Protocol
 
 from api.background import BackgroundIngest
 from api.bot_service import BotService
+from api.feedback import FeedbackStore
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings
@@ -76,6 +77,7 @@ class Application:
     store: CollectionStore
     ingestor: Ingestor
     sessions: SessionStore
+    feedback: FeedbackStore
     foreground: Foreground
     background: BackgroundIngest
     readiness: Readiness

@@ -5,6 +5,7 @@ ApplicationError            one sentence for the terminal, no traceback
 ├── StateFolderHeldError    another process serves this state folder; names its pid and address
 ├── PortInUseError          somebody listens there already
 ├── TenantUnavailableError  the data of a tenant cannot be opened
+├── FeedbackError           feedback that is not there, or cannot become a question
 └── ServerError             a running server could not be asked, or answered with an error
 """
 
@@ -27,6 +28,10 @@ class PortInUseError(ApplicationError):
 
 class TenantUnavailableError(ApplicationError):
     """The data of a tenant cannot be opened; others are served all the same."""
+
+
+class FeedbackError(ApplicationError):
+    """There is no such feedback, or it does not say what would be right."""
 
 
 class ServerError(ApplicationError):

@@ -3,7 +3,7 @@
 The chat's request is in `api/chat_request.py`, its answer in `api/chat_answer.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -283,6 +283,7 @@ class ConversationMessage(BaseModel):
     abstained: bool = False
     notes: list[str] = []
     run: str | None = None
+    rating: Literal["up", "down"] | None = None
 
 
 class ConversationWithMessages(ConversationModel):
@@ -291,8 +292,10 @@ class ConversationWithMessages(ConversationModel):
     messages: list[ConversationMessage] = []
 
 
-def messages_of(log: Sequence[StoredEvent]) -> list[ConversationMessage]:
-    """Return what a log shows to its reader: the messages, in order."""
+def messages_of(
+    log: Sequence[StoredEvent], ratings: Mapping[int, Literal["up", "down"]]
+) -> list[ConversationMessage]:
+    """Return what a log shows to its reader: the messages, in order, with the user's thumbs."""
     messages: list[ConversationMessage] = []
     for stored in log:
         match stored.event:
@@ -313,6 +316,7 @@ def messages_of(log: Sequence[StoredEvent]) -> list[ConversationMessage]:
                         abstained=said.abstained,
                         notes=list(said.notes),
                         run=said.run_id or None,
+                        rating=ratings.get(stored.seq),
                     )
                 )
             case _:

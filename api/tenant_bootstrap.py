@@ -10,6 +10,7 @@ from api.application import Application
 from api.background import BackgroundIngest
 from api.bot_bootstrap import build_bots
 from api.bot_trackers import BotTrackers
+from api.feedback import FeedbackStore
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings
@@ -95,6 +96,7 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
         store=store,
         ingestor=ingestor,
         sessions=sessions,
+        feedback=FeedbackStore(database),
         foreground=shared.foreground,
         background=BackgroundIngest(ingestor, shared.foreground),
         readiness=shared.readiness,

@@ -12,6 +12,7 @@ from typing import Any
 
 from api.application import Application, TurnPart
 from api.background import BackgroundIngest
+from api.feedback import FeedbackStore
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings
@@ -178,6 +179,7 @@ def _tenant_of_doubles(settings: Settings, tenant: str) -> Application:
         store=store,
         ingestor=ingestor,
         sessions=sessions,
+        feedback=FeedbackStore(database),
         foreground=foreground,
         background=BackgroundIngest(ingestor, foreground),
         readiness=Readiness(None),

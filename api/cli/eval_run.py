@@ -37,6 +37,9 @@ def run(  # noqa: PLR0913  # options of a command
         ),
     ] = None,
     k: Annotated[int, typer.Option("--k", help="How many passages count.", min=1, max=100)] = 10,
+    with_model: Annotated[
+        bool, typer.Option("--with-model", help="Let the chat model speak too; takes longer.")
+    ] = False,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="All figures as JSON.", show_default=False),
@@ -65,11 +68,11 @@ def run(  # noqa: PLR0913  # options of a command
     items = read_set(path)
     with state_database(settings, tenant) as database:
         runs = RunStore(database)
-        with _answering(settings, tenant, collection) as (answerer, seq):
+        with _answering(settings, tenant, collection, with_model) as (answerer, seq):
             plan = RunPlan(
                 collection=collection,
                 seq=seq,
-                mode="extractive",
+                mode="model" if with_model else "extractive",
                 k=k,
                 seed=seed,
                 items=items,
@@ -104,12 +107,14 @@ def to_json(record: RunRecord, summary: Summary, comparison: Comparison | None) 
 
 
 @contextmanager
-def _answering(settings: Settings, tenant: str, collection: str) -> Iterator[tuple[Answerer, int]]:
+def _answering(
+    settings: Settings, tenant: str, collection: str, with_model: bool
+) -> Iterator[tuple[Answerer, int]]:
     """Give what answers, and the number of the collection's last write."""
     # Here and not above: torch costs seconds, and help needs none of it.
     from api.evaluation_bootstrap import answering  # noqa: PLC0415
 
-    with answering(settings, tenant, collection) as found:
+    with answering(settings, tenant, collection, with_model=with_model) as found:
         yield found
 
 

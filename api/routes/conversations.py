@@ -46,10 +46,11 @@ def get_conversation(
 ) -> ConversationWithMessages:
     """Return a conversation with its messages."""
     log = application.sessions.events(conversation_id, caller.sees)
+    ratings = application.feedback.ratings(conversation_id)
     for info in application.sessions.list(caller.sees):
         if info.id == conversation_id:
             head = ConversationModel.from_info(info)
-            return ConversationWithMessages(**head.model_dump(), messages=messages_of(log))
+            return ConversationWithMessages(**head.model_dump(), messages=messages_of(log, ratings))
     raise unknown_conversation(conversation_id)  # deleted since the line above
 
 
@@ -64,4 +65,5 @@ def delete_conversation(
         application.sessions.delete(conversation_id, caller.sees)
     if application.runs is not None:
         application.runs.forget(conversation_id)
+    application.feedback.forget(conversation_id)
     return Deleted(id=conversation_id, object="conversation")

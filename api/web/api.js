@@ -112,6 +112,12 @@ export class Api {
     return this.#json(`/v1/conversations/${segment(id)}`, { method: "DELETE" });
   }
 
+  /** Say of an answer "up", "down", or "none" to take that back; `turn` numbers the answers from 1. */
+  rate({ conversation, turn, rating, comment = "" }) {
+    const json = { conversation_id: conversation, turn, rating, comment };
+    return this.#json("/v1/feedback", { method: "POST", json });
+  }
+
   passage({ collection, document_id: id, start, end }, context) {
     const span = new URLSearchParams({ start, end, context });
     return this.#json(`/v1/collections/${segment(collection)}/documents/${segment(id)}/passage?${span}`);

@@ -125,7 +125,7 @@ export class ConversationView {
     if (role !== "assistant") return;
     const message = this.#assistantMessage();
     message.append(content);
-    message.finish(details, { finishReason: details.finish_reason });
+    message.finish(details, { finishReason: details.finish_reason, rating: details.rating });
     if (details.run) this.#showRun(message, details.run);
   }
 
@@ -234,6 +234,7 @@ export class ConversationView {
       collection: this.#conversation.collection,
       openSource: (citation, opener, kicker) => this.#source.open(citation, opener, kicker),
       decide: (run, decisions) => this.#goOn(run, decisions),
+      rate: (answer, rating, comment) => this.#rate(answer, rating, comment),
     });
     this.#messages.append(message.node);
     return message;
@@ -284,6 +285,20 @@ export class ConversationView {
     const agreed = decisions.filter((decision) => decision.approve).length;
     this.#messages.append(userMessage(agreed === decisions.length ? "I agree." : agreed ? "I agree to some of it." : "I do not agree."));
     this.#answer("", { run, decisions });
+  }
+
+  /** Say what the reader thinks of an answer; which one it is, its words in the stored log tell. */
+  async #rate(answer, rating, comment) {
+    const { messages } = await this.#api.conversation(this.id);
+    const answers = messages.filter((message) => message.role === "assistant");
+    const nodes = [...this.#messages.querySelectorAll("[data-testid=message-assistant]")];
+    // Of answers in the same words it is the one that as many follow as on the page.
+    const after = nodes.slice(nodes.indexOf(answer.node) + 1).length;
+    const same = answers.flatMap(({ content }, i) => (content === answer.text ? [i] : []));
+    const distance = (i) => Math.abs(answers.length - 1 - i - after);
+    const at = same.sort((a, b) => distance(a) - distance(b))[0];
+    if (at === undefined) throw new Error("This answer was not stored, so it cannot be rated.");
+    return this.#api.rate({ conversation: this.id, turn: at + 1, rating, comment });
   }
 
   async #stream(chunks, message) {

@@ -2,6 +2,7 @@
 
 import { button, copyButton, element, icon } from "./element.js";
 import { MarkdownView } from "./markdown.js";
+import { Thumbs } from "./thumbs.js";
 import { ToolCards } from "./tool_cards.js";
 
 /** Return the node of a question. */
@@ -37,13 +38,17 @@ export class AssistantMessage {
   #evidence = element("div", { class: "evidence-slot" });
   #meter = element("div", { class: "meter" });
   #markdown = new MarkdownView(this.#body);
+  #thumbs = element("div", { class: "thumbs-slot" });
+  #rate;
   #cards;
 
   /**
    * `openSource(citation, opener, kicker)` shows a source; `collection` is null in plain chat;
-   * `decide(run, decisions)` goes on with calls that waited.
+   * `decide(run, decisions)` goes on with calls that waited; `rate(message, rating, comment)` says what
+   * the reader thinks of the answer.
    */
-  constructor({ openSource, collection, decide }) {
+  constructor({ openSource, collection, decide, rate }) {
+    this.#rate = rate;
     this.#cards = new ToolCards({ onDecide: decide });
     this.#openSource = openSource;
     this.#collection = collection;
@@ -57,6 +62,7 @@ export class AssistantMessage {
       this.#after,
       this.#evidence,
       this.#meter,
+      this.#thumbs,
     );
   }
 
@@ -99,7 +105,7 @@ export class AssistantMessage {
   }
 
   /** Show the end of a turn: `details` is the `causerie` object of the answer. */
-  finish(details, { finishReason = "stop", usage = null } = {}) {
+  finish(details, { finishReason = "stop", usage = null, rating = null } = {}) {
     this.#citations = new Map((details.citations ?? []).map((citation) => [citation.id, citation]));
     this.#end(details.abstained ? "abstained" : "done");
     if (details.abstained) this.#showAbstention();
@@ -107,6 +113,9 @@ export class AssistantMessage {
     for (const note of details.notes ?? []) this.#note(note);
     this.#markCited();
     this.#showMeter(details.timings, usage);
+    if (this.#collection === null) return;
+    const thumbs = new Thumbs({ rating, rate: (said, comment) => this.#rate(this, said, comment) });
+    this.#thumbs.replaceChildren(thumbs.node);
   }
 
   /** Show that there is no (whole) answer, for no fault of anything: `words` says why. */

@@ -11,11 +11,13 @@ from sqlalchemy import Engine
 from api import evaluation_bootstrap
 from api.cli.main import main
 from api.evaluation_desk import RunPlan, run_plan
+from api.feedback import FeedbackStore, RatedAnswer
 from api.settings import load_settings
 from api.state_database import state_database
 from index.store import CollectionStore
+from llm.testing import ScriptedChatModel
 from rag.evaluation import Answered
-from rag.evaluation_set import EvaluationItem, read_set
+from rag.evaluation_set import EvaluationItem, Relevant, read_set
 from rag.ingest import Ingestor
 from rag.testing import HashingEmbedder
 from tests.rag.question_corpus import documents
@@ -147,3 +149,61 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert answerer.asked == ["2", "3"]
     assert [result.id for result in record.results] == ["0", "1", "2", "3"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_accepted_thumbs_become_questions_of_the_set(
+    database: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = FeedbackStore(database)
+    answer = RatedAnswer(
+        seq=3,
+        collection="manuals",
+        query="How long do carrots take?",
+        history=(),
+        cited=(Relevant(uri="steamer.md", start=30, end=90),),
+        abstained=False,
+    )
+    store.give("c1", answer, "up")
+    store.give("c2", answer, "down", "eleven minutes")
+    store.give("c3", answer, "down")
+    ends(0, "eval", "feedback", "list", "--collection", "manuals")
+    out = capsys.readouterr().out
+    assert "eleven minutes" in out
+    assert "steamer.md:30-90" in out
+    ends(1, "eval", "feedback", "accept", "2")
+    ends(0, "eval", "feedback", "accept", "1")
+    ends(0, "eval", "feedback", "accept", "2", "--relevant", "steamer.md:40-90")
+    ends(0, "eval", "feedback", "reject", "3")
+    ends(1, "eval", "feedback", "accept", "1", "--relevant", "steamer.md:9-4")
+    assert "0 <= start < end" in capsys.readouterr().err
+    ends(2, "eval", "feedback", "accept", "1", "--relevant", "a", "--unanswerable")
+    ends(0, "eval", "feedback", "list", "--json")
+    assert json.loads(capsys.readouterr().out) == []
+    ends(1, "eval", "build", "manuals", "--num", "0")
+    ends(0, "eval", "build", "manuals", "--num", "0", "--from-feedback", "--out", "s")
+    first, second = read_set(Path("s"))
+    assert first.relevant == answer.cited
+    assert second.relevant == (Relevant(uri="steamer.md", start=40, end=90),)
+    assert {first.kind, second.kind} == {"feedback"}
+    ends(0, "eval", "run", "manuals", "--set", "s")
+
+
+class ClosableModel(ScriptedChatModel):
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def test_the_model_writes_questions_and_answers_them(
+    database: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = ClosableModel(["Which carrots does the steamer steam in its upper basket?"] * 40)
+    monkeypatch.setattr(evaluation_bootstrap, "open_scorer", lambda _: engine)
+    ends(0, "eval", "build", "manuals", "--num", "0", "--with-model", "2", "--out", "s")
+    assert "1 were kept" in capsys.readouterr().out
+    (item,) = read_set(Path("s"))
+    assert item.relevant[0].uri == "steamer.md"
+    assert item.made_by.startswith("scripted about a chunk of steamer.md")
+    ends(0, "eval", "run", "manuals", "--set", "s", "--with-model", "--json", "f.json")
+    found = json.loads(Path("f.json").read_text())
+    assert found["run"]["mode"] == "model"
+    assert found["summary"]["rows"]["all"]["recall"]["value"] == 1
