@@ -36,7 +36,7 @@ class PassageSearch:
         vector = self.embedder.encode([body.query], "query")[0]
         collection = self.store.open(name)
         if body.as_of is None:
-            found = collection.search(vector, body.k, where=where)
+            found = collection.search(vector, body.k, where=where, deadline_s=body.deadline_s)
             hits, is_complete, scanned, reason = found.hits, found.complete, found.scanned, ""
         elif where is not None:
             raise ValueError("as_of cannot be asked with a filter; leave one of them out")

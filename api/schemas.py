@@ -189,6 +189,7 @@ class SearchRequest(RequestModel):
     k: Annotated[int, Field(ge=1, le=MAX_K)] = 5
     filter: dict[str, Any] | None = None
     as_of: int | str | None = None
+    deadline_s: Annotated[float, Field(gt=0)] | None = None
 
 
 class HitModel(BaseModel):

@@ -8,7 +8,6 @@ Letters: `n` vectors, `d` their width.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, Engine, select
 
 from index.collection_files import CollectionFiles
 from index.database import reading, writing
+from index.deadline import Deadline
 from index.declared_fields import check_declared, insert_values
 from index.derived_lexical import OwnWords, UnwrittenTable, WordSource, WordView
 from index.document_reader import DocumentReader
@@ -27,7 +27,7 @@ from index.filter_lane import FilterLane
 from index.filter_sql import document_ids
 from index.filters import Filter, has_match
 from index.lexical_lane import LexicalLane, Postings
-from index.live_index import CollectionKey, Explanation, LiveIndex
+from index.live_index import NEVER, CollectionKey, Explanation, LiveIndex
 from index.new_rows import check_components, check_document, document_id_of
 from index.planner import Route, route_of
 from index.protocol import DocumentRecord, Fusion, Hit, Item, NewDocument, Result, Scored
@@ -36,6 +36,7 @@ from index.tables import chunks, document_versions, documents, vectors
 from index.text_cache import TextCache
 
 _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
+NO_POSTINGS = Postings([])
 _OF_DOCUMENT = [
     column for column in documents.c if column.name not in {"id", "collection_id", "text"}
 ]
@@ -150,11 +151,17 @@ class StoredCollection(DocumentReader):
             return self._rows.delete(connection, connection.scalars(found).all(), seq)
 
     def search(
-        self, query: Float[np.ndarray, " d"], k: int, *, where: Filter | None = None
+        self,
+        query: Float[np.ndarray, " d"],
+        k: int,
+        *,
+        where: Filter | None = None,
+        deadline_s: float | None = None,
     ) -> Result:
         """Return the min(k, chunks) nearest chunks, best first; equals in the order of storing.
 
-        With a filter, min(k, chunks that it finds) of those.
+        With a filter, min(k, chunks that it finds) of those. Past the deadline no further segment
+        is begun: the result is then not complete, and its `scanned` says how far it came.
 
         Raises:
             FilterError: the filter cannot be compiled for this collection.
@@ -163,20 +170,25 @@ class StoredCollection(DocumentReader):
             UnknownCollectionError: the collection was deleted meanwhile.
         """
         check_components(query, "the query vector")
+        deadline = Deadline.after(deadline_s)
         with ExitStack() as stack:
-            with self._live.lock:
+            with deadline.holding(self._live.lock) as is_held:
                 view = self._view(stack, where)
+                if not is_held:
+                    return Result.late(self._seq(view.rows))
                 connection = view.rows
                 seq = self._seq(connection)
                 allowed = self._filters.allowed(connection, where, seq, words=view.words)
-                keys, scores = self._live.nearest(connection, query, k, allowed=allowed)
-                num_rows = len(self._live)
+                keys, scores = self._live.nearest(
+                    connection, query, k, allowed=allowed, deadline=deadline
+                )
+                num_rows, looked_at = len(self._live), self._live.num_looked_at
                 is_whole = self._live.explain().is_complete
             num = num_rows if allowed is None else len(allowed)
             hits = self._hits(connection, zip(keys.tolist(), scores.tolist(), strict=True))
             route = route_of(None if allowed is None else num, num_rows)
             found = _result(hits, k, num, seq, lane="dense", route=route)
-            return found if is_whole else replace(found, complete=False)
+            return found if is_whole and looked_at == num else found.cut(looked_at)
 
     def search_fused(  # all by name
         self,
@@ -187,11 +199,13 @@ class StoredCollection(DocumentReader):
         depth: int,
         fuse: Fusion,
         where: Filter | None = None,
+        deadline_s: float | None = None,
     ) -> Result:
         """Return the k best by both lanes, which answer for one state of the collection.
 
         Each lane gives its `depth` best to `fuse`, by vectors first; what that returns, chunk ids
-        and scores, is ranked, equals by id. Only the k best are read.
+        and scores, is ranked, equals by id. Only the k best are read. Past the deadline no further
+        segment is begun, nor the lane of words.
 
         Raises:
             FilterError: the filter cannot be compiled for this collection.
@@ -200,16 +214,25 @@ class StoredCollection(DocumentReader):
             UnknownCollectionError: the collection was deleted meanwhile.
         """
         check_components(query, "the query vector")
+        deadline = Deadline.after(deadline_s)
         with ExitStack() as stack:
-            with self._live.lock, self._lane.lock:
+            with deadline.holding(self._live.lock, self._lane.lock) as is_held:
                 view = self._words.open(stack, self._database)
+                if not is_held:
+                    return Result.late(self._seq(view.rows))
                 seq = self._seq(view.rows)
                 allowed = self._filters.allowed(view.rows, where, seq, words=view.words)
-                keys, scores = self._live.nearest(view.rows, query, depth, allowed=allowed)
-                is_whole = self._live.explain().is_complete
-                num_rows = len(self._live)
-                postings = self._lane.postings(view.words, making=view.making)
-            found = self._lane.nearest(view.words, postings, words, depth, allowed=allowed)
+                keys, scores = self._live.nearest(
+                    view.rows, query, depth, allowed=allowed, deadline=deadline
+                )
+                num_rows, looked_at = len(self._live), self._live.num_looked_at
+                is_late = deadline.is_over
+                is_whole = self._live.explain().is_complete and not is_late
+                postings = NO_POSTINGS
+                if not is_late:
+                    postings = self._lane.postings(view.words, making=view.making)
+            asked = "" if is_late else words
+            found = self._lane.nearest(view.words, postings, asked, depth, allowed=allowed)
             uris = self._uris(view.rows, {*keys.tolist(), *found.ids.tolist()})
             lanes = [
                 [
@@ -221,7 +244,7 @@ class StoredCollection(DocumentReader):
             fused = sorted(fuse(*lanes).items(), key=lambda pair: (-pair[1], pair[0]))[:k]
             num = num_rows if allowed is None else len(allowed)
             result = _result(self._hits(view.rows, fused), k, num, seq, lane="both")
-            return result if is_whole else replace(result, complete=False)
+            return result if is_whole and looked_at == num else result.cut(looked_at)
 
     def _uris(self, connection: Connection, chunk_ids: set[int]) -> dict[int, str]:
         ids = sorted(chunk_ids)
@@ -240,11 +263,19 @@ class StoredCollection(DocumentReader):
         with self._live.lock:
             return self._live.explain()
 
-    def search_terms(self, query: str, k: int, *, where: Filter | None = None) -> Result:
+    def search_terms(
+        self,
+        query: str,
+        k: int,
+        *,
+        where: Filter | None = None,
+        deadline_s: float | None = None,
+    ) -> Result:
         """Return up to k chunks that share a term with the query, by BM25, best first.
 
         All that hold its `"exact phrases"` and `begin*`nings of words, where it has some; see
         `index.lexical_query`. Of a long query only the rarest terms count.
+        Past the deadline nothing is begun: the result is then empty and not complete.
 
         Raises:
             ValueError: `k` is below 1.
@@ -253,8 +284,11 @@ class StoredCollection(DocumentReader):
         """
         if k < 1:
             raise ValueError(f"k must be >= 1, got {k}")
+        deadline = Deadline.after(deadline_s)
         with ExitStack() as stack:
-            view, postings, seq = self._postings(stack)
+            view, postings, seq = self._postings(stack, deadline)
+            if deadline.is_over:
+                return Result.late(seq)
             allowed = self._filters.allowed(view.rows, where, seq, words=view.words)
             found = self._lane.nearest(view.words, postings, query, k, allowed=allowed)
             scored = zip(found.ids.tolist(), found.scores.tolist(), strict=True)
@@ -268,14 +302,16 @@ class StoredCollection(DocumentReader):
             UnknownCollectionError: the collection was deleted meanwhile.
         """
         with ExitStack() as stack:
-            _, postings, _ = self._postings(stack)
+            _, postings, _ = self._postings(stack, NEVER)
             return postings.weights(terms)
 
-    def _postings(self, stack: ExitStack) -> tuple[WordView, Postings, int]:
+    def _postings(self, stack: ExitStack, deadline: Deadline) -> tuple[WordView, Postings, int]:
         """Open a view of rows and words; return it with its postings and its number."""
-        with self._lane.lock:
+        with deadline.holding(self._lane.lock) as is_held:
             view = self._words.open(stack, self._database)
             seq = self._seq(view.rows)
+            if not is_held:
+                return view, NO_POSTINGS, seq
             return view, self._lane.postings(view.words, making=view.making), seq
 
     @contextmanager

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from sqlalchemy import Connection, select
 
+from index.deadline import Deadline
 from index.document_rows import Serving, serving
 from index.errors import IndexFileError
 from index.index_folder import IndexFolder
@@ -31,6 +32,7 @@ from index.stored_vectors import StoredVectors
 from index.tables import commits, oplog
 
 SEAL_ROWS = 4096  # so many rows outside of segments, and they become one
+NEVER = Deadline()
 _log = logging.getLogger(__name__)
 
 
@@ -91,6 +93,7 @@ class LiveIndex:
     ) -> None:
         self.lock = threading.Lock()
         self.key = collection
+        self.num_looked_at = 0  # chunks that the last search could have found
         self.folder = folder
         self._threads = threads
         self._on_due = on_due
@@ -110,10 +113,12 @@ class LiveIndex:
         k: int,
         *,
         allowed: Int64[np.ndarray, " m"] | None = None,
+        deadline: Deadline = NEVER,
     ) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
         """Return chunk ids and similarities of the min(k, allowed) nearest, best first.
 
-        Equal similarities come in the order of the ids.
+        Equal similarities come in the order of the ids. Segments that it does not come to before
+        the deadline are left out; `num_looked_at` says how many chunks were not.
 
         Raises:
             UnknownCollectionError: the collection was deleted.
@@ -123,11 +128,20 @@ class LiveIndex:
             raise ValueError(f"k must be >= 1, got {k}")
         self.catch_up(connection)
         found = [self._memtable.search(query, k, allowed=allowed)]
+        self.num_looked_at = (
+            len(self._memtable)
+            if allowed is None
+            else len(np.intersect1d(self._memtable.keys, allowed, assume_unique=True))
+        )
         for segment in self._segments:
+            if deadline.is_over:
+                break
             allow = segment.alive
             if allowed is not None:
                 allow = allow & np.isin(segment.ids, allowed)
-            if not allow.any():
+            num_allowed = int(np.count_nonzero(allow))
+            self.num_looked_at += num_allowed
+            if not num_allowed:
                 continue
             rows, scores = search_allowed(
                 segment.backend,

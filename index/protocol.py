@@ -8,7 +8,7 @@ Letters: `n` vectors, `d` their width, `b` queries of one call, `k` neighbours.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -202,6 +202,15 @@ class Result(Sequence[Hit]):
     seq: int
     explain: Mapping[str, str | int] = field(default_factory=dict)
 
+    @classmethod
+    def late(cls, seq: int) -> "Result":
+        """Return the result of a search that came to nothing before its deadline."""
+        return cls(hits=(), complete=False, scanned=0, seq=seq)
+
+    def cut(self, num_scanned: int) -> "Result":
+        """Return the same as one that may lack something, with how far it came."""
+        return replace(self, complete=False, scanned=num_scanned)
+
     def __len__(self) -> int:
         return len(self.hits)
 
@@ -270,11 +279,17 @@ class Collection(Protocol):
         ...
 
     def search(
-        self, query: Float[np.ndarray, " d"], k: int, *, where: Filter | None = None
+        self,
+        query: Float[np.ndarray, " d"],
+        k: int,
+        *,
+        where: Filter | None = None,
+        deadline_s: float | None = None,
     ) -> Result:
         """Return the min(k, chunks) nearest chunks, best first; equals in the order of storing.
 
-        With a filter, only chunks that it finds, and min(k, chunks that it finds) of them.
+        With a filter, only chunks that it finds, and min(k, chunks that it finds) of them. A search
+        that the deadline cuts short says that it is not complete, and how much it `scanned`.
         """
         ...
 

@@ -110,11 +110,14 @@ class MemoryCollection:
         del self._stored[document_id]
 
     def search(
-        self, query: Float[np.ndarray, " d"], k: int, *, where: Filter | None = None
+        self,
+        query: Float[np.ndarray, " d"],
+        k: int,
+        *,
+        where: Filter | None = None,
+        deadline_s: float | None = None,  # noqa: ARG002  # it is never late
     ) -> Result:
         """Return the min(k, chunks) nearest chunks, best first."""
-        if k < 1:
-            raise ValueError(f"k must be >= 1, got {k}")
         if len(query) != self.dim:
             raise ValueError(f"a query needs {self.dim} components, got {len(query)}")
         check_components(query, "the query vector")
@@ -132,8 +135,6 @@ class MemoryCollection:
 
     def search_terms(self, query: str, k: int, *, where: Filter | None = None) -> Result:
         """Return up to k chunks that share a term with the query, by BM25, best first."""
-        if k < 1:
-            raise ValueError(f"k must be >= 1, got {k}")
         rows = self._rows()
         sizes = [len(terms.lex.split()) + len(terms.heading.split()) for _, _, _, terms in rows]
         counts = self._counts()
@@ -227,6 +228,8 @@ class MemoryCollection:
 
 def _best(found: list[tuple[float, DocumentRecord, CheckedDocument, Item]], k: int) -> Result:
     """Return the hits of the k best scores; equals stay in the order of storing."""
+    if k < 1:
+        raise ValueError(f"k must be >= 1, got {k}")
     hits = tuple(
         Hit(
             document_id=record.id,
