@@ -87,6 +87,8 @@ class Extension(DecodeExtension):
     overflow: Literal["error", "roll"] | None = None
     timeout_s: float | None = None
     tools: ActingModel | None = None
+    answer: Literal["extractive", "generative"] | None = None
+    unsupported: Literal["strike", "flag"] | None = None
 
 
 class ChatCompletionRequest(RequestModel):
@@ -174,6 +176,8 @@ class ChatCompletionRequest(RequestModel):
                 if self.extension.grammar is None
                 else self.extension.grammar.evidence_form,
                 acting=None if self.extension.tools is None else self.extension.tools.to_acting(),
+                answer=self.extension.answer,
+                unsupported=self.extension.unsupported or "strike",
                 collection=self.extension.collection,
                 conversation_id=self.extension.conversation,
                 owner=owner,

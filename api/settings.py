@@ -146,6 +146,7 @@ class Settings(BaseSettings):
         default="python", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
     )
     index_library: bool = True
+    answer: Annotated[Literal["extractive", "generative"], Lowercase] = "extractive"
     bots: Folder | None = None
     tools: Annotated[tuple[ToolName, ...], NoDecode, BeforeValidator(_split)] = TOOL_NAMES
     tool_tables: Annotated[tuple[NamedFile, ...], NoDecode, BeforeValidator(_split)] = ()

@@ -28,6 +28,7 @@ from rag.embedder import Embedder
 from rag.ingest import Ingestor
 from rag.pipeline import RetrievalPipeline
 from rag.python_reference import LIBRARY_PREFIX
+from rag.verifier import Verifier
 from tools.agent_log import SQLRunStore
 from tools.audit import AuditLog
 from tools.call_counts import CallCounts
@@ -77,7 +78,15 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
         if len(registry)
         else None
     )
-    agent = DialogAgent(engine, retrieval, sessions, max_tokens=settings.max_tokens, runs=runs)
+    agent = DialogAgent(
+        engine,
+        retrieval,
+        sessions,
+        max_tokens=settings.max_tokens,
+        runs=runs,
+        answer=settings.answer,
+        verifier=Verifier(shared.embedder, engine),
+    )
     bots = build_bots(
         settings,
         database,

@@ -12,12 +12,17 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.rag_facts import facts
 from benchmarks.rag_options import Options
+from benchmarks.rag_verifier import verifier
 from benchmarks.report import Figure, write
 from benchmarks.vectors import DEFAULT_DATA
 
 SEED = 9
-PARTS: Mapping[str, Callable[[Options], list[Figure]]] = {}
+PARTS: Mapping[str, Callable[[Options], list[Figure]]] = {
+    "facts": facts,
+    "verifier": verifier,
+}
 
 
 def main() -> None:

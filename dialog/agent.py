@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from dialog.acting_answer import act, own_words
-from dialog.answer_grounding import drawn_grounding, quoted_grounding
+from dialog.answer_grounding import grounding_of
 from dialog.chat_turns import asked, last_of, turns_of
 from dialog.controlled_answer import (
     NO_EVIDENCE_NOTE,
@@ -23,29 +23,32 @@ from dialog.controlled_answer import (
     relayed,
 )
 from dialog.errors import ToolsMissingError
-from dialog.events import EvidenceRetrieved, SystemUttered, UserUttered
+from dialog.generated_answer import OWN_TOKENS, GeneratedAnswer, is_generative
 from dialog.grounded_answer import OWN_WORDS_TOKENS, abstention, clarification, speak_quotes
 from dialog.notes import notes_on
 from dialog.reply import ActingReport, CallCard, EvidenceFound, Reply, Timings, TurnRequest
 from dialog.session import SessionStore
-from dialog.spoken import Spoken
+from dialog.spoken import Spoken, with_account
 from dialog.state import DialogState, Turn, replay
+from dialog.turn_events import turn_events
 from dialog.turn_queue import TurnQueue
 from dialog.window import Window, fit, text_tokens
-from llm.chat import ChatModel, Completion, Message, TextDelta, ToolCallDelta, Usage
-from llm.decoding.grammar_spec import JsonSchema
+from llm.chat import ChatModel, Message, TextDelta, ToolCallDelta, Usage
 from llm.decoding.spec import DecodeSpec
 from llm.tool_prompt import with_tools
-from rag.grounding import Grounding
+from rag.grounding import AnswerMode
+from rag.packing import GENERATIVE_INSTRUCTION, GENERATIVE_TOKENS, generative_prompt
 from rag.pipeline import Evidence, RetrievalPipeline
 from rag.prompt import EVIDENCE_TOKENS, INSTRUCTION, pack
 from rag.query import standalone_query
+from rag.verifier import Verifier
 from tools.runs import ToolRuns
 
 TurnPart = EvidenceFound | TextDelta | ToolCallDelta | CallCard | Reply
 
 _EVIDENCE_HEADINGS = 16  # tokens of "Evidence:" and "Question:" around what is packed
 _GROUNDED = Message(role="system", content=INSTRUCTION)
+_GENERATIVE = Message(role="system", content=GENERATIVE_INSTRUCTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +72,16 @@ class DialogAgent:
         *,
         max_tokens: int = 256,
         runs: ToolRuns | None = None,
+        answer: AnswerMode = "extractive",
+        verifier: Verifier | None = None,
     ) -> None:
         self._model = model
         self._runs = runs
         self._retrieval = retrieval
         self._sessions = sessions
         self._max_tokens = max_tokens
+        self._answer = answer
+        self._verifier = verifier or Verifier()
         self._queue = TurnQueue()
 
     def respond(self, request: TurnRequest, *, cancel: threading.Event | None = None) -> Reply:
@@ -209,6 +216,9 @@ class DialogAgent:
                 yield spoken.say(abstention(collection, evidence.passages, evidence.gate))
             yield self._finish(request, history, spoken, window, question, evidence)
             return
+        if is_generative(request, self._answer):
+            yield from self._generated(request, history, collection, evidence, spoken, cancel)
+            return
         prompt = pack(
             question,
             evidence.quotes,
@@ -234,6 +244,37 @@ class DialogAgent:
             )
         if spoken.completion is not None and spoken.completion.finish_reason == "deadline":
             spoken.finish_reason = "deadline"
+        yield self._finish(request, history, spoken, window, prompt, evidence)
+
+    def _generated(
+        self,
+        request: TurnRequest,
+        history: _History,
+        collection: str,
+        evidence: Evidence,
+        spoken: Spoken,
+        cancel: threading.Event,
+    ) -> Iterator[TurnPart]:
+        """Answer in the model's words, each sentence held against the passages."""
+        message = last_of(request)
+        system = (_GENERATIVE, *history.system)
+        packed = self._retrieval.packed(
+            evidence.passages,
+            collection,
+            count_tokens=partial(text_tokens, self._model),
+            budget=min(GENERATIVE_TOKENS, self._room_beside(request, system, message, OWN_TOKENS)),
+        )
+        prompt = generative_prompt(message.content, packed)
+        last = replace(message, role="user", content=prompt, tool_call_id="")
+        window = self._fit(request, system, history.turns, last, OWN_TOKENS)
+        writer = GeneratedAnswer(self._model, self._verifier, request, packed, evidence)
+        yield from writer.speak(
+            window,
+            spoken,
+            cancel,
+            max_tokens=request.params.max_tokens or self._max_tokens,
+            nothing=abstention(collection, evidence.passages, evidence.gate),
+        )
         yield self._finish(request, history, spoken, window, prompt, evidence)
 
     def _room_beside(
@@ -274,6 +315,8 @@ class DialogAgent:
     ) -> Reply:
         completion = spoken.completion
         cited = evidence.citations if evidence is not None else ()
+        if spoken.citations is not None:
+            cited = spoken.citations
         usage = completion.usage if completion else Usage(prompt_tokens=0, completion_tokens=0)
         decoded = usage.completion_tokens
         # What is sent from a collection without controls is mostly quoted, not decoded.
@@ -298,7 +341,7 @@ class DialogAgent:
                 decoded_tokens=decoded,
             ),
             seed=completion.seed if completion else request.params.seed or 0,
-            abstained=abstained,
+            abstained=abstained or spoken.has_abstained,
             dropped_turns=window.dropped_turns,
             left_window=left_window,
             notes=notes_on(
@@ -309,13 +352,13 @@ class DialogAgent:
             ),
             conversation_id=request.conversation_id,
             acting=acting,
-            grounding=None if evidence is None else _grounding(request, spoken, evidence),
+            grounding=None if evidence is None else grounding_of(request, spoken, evidence),
         )
         if acting is not None and acting.note:
             reply = replace(reply, notes=(*reply.notes, acting.note))
         if completion is not None:
             is_drawn = evidence is None or is_controlled(request)
-            reply = _with_account(reply, completion, spoken, is_drawn=is_drawn)
+            reply = with_account(reply, completion, spoken, is_drawn=is_drawn)
         if found_nothing and _can_do_without(request):
             reply = replace(reply, notes=(*reply.notes, NO_EVIDENCE_NOTE))
         if request.conversation_id is not None:
@@ -335,60 +378,11 @@ class DialogAgent:
         evidence: Evidence | None,
     ) -> None:
         assert request.conversation_id is not None, "only stored conversations are recorded"
-        found = (
-            (EvidenceRetrieved(passages=evidence.passages if evidence.is_near else ()),)
-            if evidence is not None
-            else ()
-        )
-        self._sessions.append(
-            request.conversation_id,
-            history.expected_seq,
-            UserUttered(message_id="", text=request.messages[-1].content, prompt_text=prompt_text),
-            *found,
-            SystemUttered(
-                text=reply.text,
-                citations=reply.citations,
-                finish_reason=reply.finish_reason,
-                usage=reply.usage,
-                timings=reply.timings,
-                seed=reply.seed,
-                abstained=reply.abstained,
-                dropped_turns=reply.dropped_turns,
-                notes=reply.notes,
-                run_id="" if reply.acting is None else reply.acting.run_id,
-            ),
-        )
+        said = request.messages[-1].content
+        events = turn_events(reply, said=said, prompt_text=prompt_text, evidence=evidence)
+        self._sessions.append(request.conversation_id, history.expected_seq, *events)
 
 
 def _can_do_without(request: TurnRequest) -> bool:
     """Tell whether the answer has a form that it keeps even where there is no evidence."""
     return has_form(request) and request.evidence_form is None
-
-
-def _grounding(request: TurnRequest, spoken: Spoken, evidence: Evidence) -> Grounding:
-    """Return what was said held against what was found; JSON and calls are no sentences."""
-    if not evidence.is_near or isinstance(request.spec.grammar, JsonSchema) or request.tools:
-        return Grounding(mode="extractive", gate=evidence.gate)
-    if is_controlled(request):
-        return drawn_grounding(spoken.text, evidence)
-    return quoted_grounding(spoken.text, evidence)
-
-
-def _with_account(reply: Reply, completion: Completion, spoken: Spoken, *, is_drawn: bool) -> Reply:
-    """Add what the model tells of the words themselves; quotes are not drawn and have less."""
-    reply = replace(
-        reply,
-        drafted_tokens=completion.drafted_tokens,
-        accepted_tokens=completion.accepted_tokens,
-    )
-    if not is_drawn:
-        return reply
-    return replace(
-        reply,
-        log_probs=completion.log_probs,
-        tool_calls=spoken.tool_calls,
-        steer_kl=completion.steer_kl,
-        mark=completion.mark,
-        score=completion.score,
-        alternatives=spoken.alternatives,
-    )

@@ -6,6 +6,10 @@ own words is checked (`rag/claim_check.py`). Asks no model.
 
 from collections.abc import Sequence
 
+from dialog.controlled_answer import is_controlled
+from dialog.reply import TurnRequest
+from dialog.spoken import Spoken
+from llm.decoding.grammar_spec import JsonSchema
 from rag.answer_sentences import answer_sentences
 from rag.citations import Citation
 from rag.claim_check import ClaimCheck, check_claim
@@ -14,6 +18,17 @@ from rag.pipeline import Evidence
 from rag.quotes import Quote
 
 OWN_WORDS_LABEL = "In other words: "
+
+
+def grounding_of(request: TurnRequest, spoken: Spoken, evidence: Evidence) -> Grounding:
+    """Return what was said held against what was found; JSON and calls are no sentences."""
+    if spoken.grounding is not None:
+        return spoken.grounding
+    if not evidence.is_near or isinstance(request.spec.grammar, JsonSchema) or request.tools:
+        return Grounding(mode="extractive", gate=evidence.gate)
+    if is_controlled(request):
+        return drawn_grounding(spoken.text, evidence)
+    return quoted_grounding(spoken.text, evidence)
 
 
 def quoted_grounding(text: str, evidence: Evidence) -> Grounding:

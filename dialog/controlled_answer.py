@@ -60,6 +60,11 @@ def check_has_evidence(request: TurnRequest) -> None:
             f"context_faithfulness {request.spec.context_faithfulness} weighs the evidence of a"
             " collection and there is none; name a collection or leave it out"
         )
+    if request.answer == "generative":
+        raise ConstraintError(
+            "answer 'generative' is verified against the evidence of a collection and there is"
+            " none; name a collection or leave it out"
+        )
     if request.evidence_form is not None:
         raise ConstraintError(
             f"a grammar that is to {request.evidence_form} needs evidence; name a collection or"

@@ -14,10 +14,11 @@ from llm.sampling_params import SamplingParams
 from llm.tool_prompt import ToolUse
 from rag.citations import Citation
 from rag.document import Passage
-from rag.grounding import Grounding
+from rag.grounding import AnswerMode, Grounding
 from tools.runs import Decision, RunRequest
 
 EvidenceForm = Literal["quote", "cite"]
+UnsupportedPolicy = Literal["strike", "flag"]
 CardStatus = Literal["running", "waiting", "done", "failed"]
 
 
@@ -94,6 +95,10 @@ class TurnRequest:
     back. With `evidence_form` the answer is verbatim quotes with their citations ("quote") or
     citations alone ("cite"), whatever the model would rather say. With `acting` the answer comes
     from a run of the tool agent, which calls the service's own tools.
+
+    `answer` is how an answer from a collection is made: of quotes ("extractive") or in the model's
+    own words, each sentence verified ("generative"); None is the service's default. What nothing
+    bears out of the latter is left out ("strike") or said all the same with its verdict ("flag").
     """
 
     messages: tuple[Message, ...]
@@ -102,6 +107,8 @@ class TurnRequest:
     tools: ToolUse | None = None
     evidence_form: EvidenceForm | None = None
     acting: ActingRequest | None = None
+    answer: AnswerMode | None = None
+    unsupported: UnsupportedPolicy = "strike"
     collection: str | None = None
     conversation_id: str | None = None
     owner: str = ""
@@ -119,6 +126,16 @@ class TurnRequest:
                 f" {len(self.messages)} messages"
             )
         self._check_acting()
+        if self.answer == "generative" and self._has_own_form():
+            raise ValueError(
+                "answer 'generative' forms the answer itself; leave out tools, grammar,"
+                " response_format, n and search, or answer"
+            )
+
+    def _has_own_form(self) -> bool:
+        has_form = self.spec.grammar is not None or self.evidence_form is not None
+        is_many = self.spec.num_choices > 1 or self.spec.search.method != "sample"
+        return has_form or is_many or self.tools is not None or self.acting is not None
 
     def _check_acting(self) -> None:
         if self.acting is None:

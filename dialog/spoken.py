@@ -4,18 +4,23 @@ Does not know where words come from nor where they go.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from dialog.reply import Alternative
+from dialog.reply import Alternative, Reply
 from llm.chat import Completion, FinishReason, TextDelta, ToolCall
 from llm.sampling_params import SamplingParams
+from rag.citations import Citation
+from rag.grounding import Grounding
 
 _AT_ONCE_S = 1e-3  # what is left of a time that is over: the model then ends at its first look
 
 
 @dataclass(slots=True, kw_only=True)
 class Spoken:
-    """A turn under way; `started` and all times are seconds of `time.perf_counter`."""
+    """A turn under way; `started` and all times are seconds of `time.perf_counter`.
+
+    `citations` and `grounding` are there where they came about with the words.
+    """
 
     started: float = field(default_factory=time.perf_counter)
     text: str = ""
@@ -25,6 +30,9 @@ class Spoken:
     marks: set[int] = field(default_factory=set)
     tool_calls: tuple[ToolCall, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    citations: tuple[Citation, ...] | None = None
+    grounding: Grounding | None = None
+    has_abstained: bool = False
 
     def say(self, text: str, mark: int | None = None) -> TextDelta:
         """Add words, with the number of the citation that they bear."""
@@ -42,3 +50,23 @@ class Spoken:
         if params.timeout_s is None:
             return None
         return max(_AT_ONCE_S, params.timeout_s - self.elapsed_s())
+
+
+def with_account(reply: Reply, completion: Completion, spoken: Spoken, *, is_drawn: bool) -> Reply:
+    """Add what the model tells of the words themselves; quotes are not drawn and have less."""
+    reply = replace(
+        reply,
+        drafted_tokens=completion.drafted_tokens,
+        accepted_tokens=completion.accepted_tokens,
+    )
+    if not is_drawn:
+        return reply
+    return replace(
+        reply,
+        log_probs=completion.log_probs,
+        tool_calls=spoken.tool_calls,
+        steer_kl=completion.steer_kl,
+        mark=completion.mark,
+        score=completion.score,
+        alternatives=spoken.alternatives,
+    )

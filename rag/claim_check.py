@@ -28,6 +28,7 @@ _FOLDED = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
 )
 _MIN_SHARED = 0.5
+_NEAR_WORDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,10 @@ def _problems(sentence: str, source: str) -> Iterator[Problem]:
     held = list(numbers(source))
     for number in numbers(sentence):
         in_date = any(date.start <= number.start < date.end for date in said_dates)
-        if not (in_date or number.is_vague or _occurs(number, held)):
+        if in_date or number.is_vague:
+            continue
+        same = [other for other in held if number.agrees(other)]
+        if not same or not _counts_the_same(number, sentence, same, source):
             yield Problem(kind="number", text=sentence[number.start : number.end])
     plain = fold_text(source)
     for found in _QUOTED.finditer(sentence):
@@ -109,8 +113,20 @@ def _problems(sentence: str, source: str) -> Iterator[Problem]:
     yield from _turned(sentence, source)
 
 
-def _occurs(number: Number, held: list[Number]) -> bool:
-    return any(number.agrees(other) for other in held)
+def _counts_the_same(number: Number, sentence: str, same: list[Number], source: str) -> bool:
+    """Tell whether what a number counts, the word behind it, stands near it in the source too.
+
+    A word that the source has not got says nothing: it may be another one for the same.
+    """
+    counted = set(analyse(" ".join(sentence[number.end :].split()[:1])))
+    if not counted or not counted <= set(analyse(source)):
+        return True
+    return any(counted <= set(analyse(_around(other, source))) for other in same)
+
+
+def _around(number: Number, source: str) -> str:
+    before, after = source[: number.start].split(), source[number.end :].split()
+    return " ".join([*before[-_NEAR_WORDS:], *after[:_NEAR_WORDS]])
 
 
 def _absent_names(sentence: str, source: str) -> Iterator[Problem]:

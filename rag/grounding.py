@@ -23,7 +23,7 @@ class SentenceVerdict:
     """One sentence of an answer, without its marks, and how far its citations bear it out.
 
     `cover` is the share of its terms that they hold, `similarity` the cosine to what they say,
-    `lift` how much more probable the evidence makes it, in nats per token; None where not asked.
+    `lift` how much more probable the evidence makes it, in nats per word; None where not asked.
     """
 
     start: int

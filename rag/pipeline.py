@@ -15,6 +15,7 @@ from rag.document import Passage
 from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
 from rag.gate_model import DEFAULT_GATE, GateModel
+from rag.packing import PackedPassage, pack_passages
 from rag.quotes import Quote, choose_quotes
 from rag.retriever import SearchableCollection, retrieve
 
@@ -108,6 +109,19 @@ class RetrievalPipeline:
             quotes=tuple(quotes),
             citations=tuple(_citations(quotes, opened)),
             gate=gate,
+        )
+
+    def packed(
+        self,
+        passages: Sequence[Passage],
+        collection: str,
+        *,
+        count_tokens: Callable[[str], int],
+        budget: int,
+    ) -> list[PackedPassage]:
+        """Return the passages as numbered evidence within a budget of tokens."""
+        return pack_passages(
+            passages, self._open(collection).get, count_tokens=count_tokens, budget=budget
         )
 
 

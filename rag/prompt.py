@@ -1,13 +1,15 @@
 """Quotes and a question to one user message: numbered evidence within a token budget.
 
 The evidence stands in the turn that it served and stays there, so that later prompts begin with the
-same tokens. Passages are data: the instruction stands outside them, and the template that wraps the
-message keeps special tokens in them from meaning anything.
+same tokens. Passages are data: the instruction stands outside them, nothing in them can pass for a
+mark, a heading or a special token (`rag.packing.as_data`), and the template that wraps the message
+keeps special tokens from meaning anything.
 """
 
 from collections.abc import Callable, Sequence
 
 from rag.document import Passage
+from rag.packing import as_data
 from rag.quotes import Quote
 
 INSTRUCTION = (
@@ -39,8 +41,10 @@ def pack(
     blocks: list[str] = []
     left = budget
     for key, passage in passages.items():
-        head = "".join(f"[{number}]" for number in numbers[key]) + f" {passage.title}\n"
-        block = head + " ".join(quotes[number - 1].sentence.text for number in numbers[key])
+        head = "".join(f"[{number}]" for number in numbers[key]) + f" {as_data(passage.title)}\n"
+        block = head + as_data(
+            " ".join(quotes[number - 1].sentence.text for number in numbers[key])
+        )
         cost = count_tokens(block)
         if cost <= left:
             blocks.append(block)

@@ -36,6 +36,7 @@ def test_what_the_source_says_in_other_writing_is_supported(sentence: str) -> No
     [
         ("The Panthers defense gave up 309 points.", "number", "309"),
         ("Prices rose by 5 km.", "number", "5"),
+        ("The Panthers defense gave up 24 points.", "number", "24"),
         ("The Panthers gave up 308 points on 13 May 2019.", "date", "13 May 2019"),
         ("The Panthers gave up 308 points in June 2019.", "date", "June 2019"),
         ("The team was led in sacks by Kawann Long.", "name", "Long"),
