@@ -1,5 +1,6 @@
 """Wire models of what keeps a collection well: health, verification, compaction, purging."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Literal, Self
@@ -7,7 +8,14 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from api.request_model import RequestModel
-from index.inspection import CollectionHealth, CollectionStats, ProblemKind, Verification
+from index.inspection import (
+    ChunkRecord,
+    CollectionHealth,
+    CollectionStats,
+    ProblemKind,
+    Verification,
+)
+from index.maintenance import Maintenance
 
 
 class VerifyRequest(RequestModel):
@@ -17,9 +25,13 @@ class VerifyRequest(RequestModel):
 
 
 class CompactRequest(RequestModel):
-    """`POST /v1/collections/{name}/compact`: the most bytes that new files may take."""
+    """`POST /v1/collections/{name}/compact`.
+
+    The most bytes that new files may take, and of how many writes the states are kept.
+    """
 
     disk_budget: int | None = Field(default=None, ge=0)
+    keep_writes: int | None = Field(default=None, ge=1)
 
 
 class PurgeRequest(RequestModel):
@@ -64,16 +76,68 @@ class VerificationModel(BaseModel):
         )
 
 
+class ChunkModel(BaseModel):
+    """A stored chunk: a byte span of a document; `seq` is the write that added it."""
+
+    id: int
+    document_id: str
+    uri: str
+    start: int
+    end: int
+    heading_path: list[str]
+    seq: int
+
+
+class ChunkList(BaseModel):
+    """`GET /v1/collections/{name}/chunks`, by id."""
+
+    object: Literal["list"] = "list"
+    data: list[ChunkModel]
+    has_more: bool
+
+    @classmethod
+    def of(cls, found: Sequence[ChunkRecord], limit: int) -> Self:
+        """Return a page of at most `limit`, where one more was looked for."""
+        data = [
+            ChunkModel(**{**asdict(one), "heading_path": list(one.heading_path)})
+            for one in found[:limit]
+        ]
+        return cls(data=data, has_more=len(found) > limit)
+
+
+class TrimmedModel(BaseModel):
+    """What was let go of a history; `since` is the first write whose state can be asked for."""
+
+    since: int
+    num_documents: int
+    num_chunks: int
+
+
 class CompactionModel(BaseModel):
     """`postponed` says what was left for later and why; empty: nothing.
 
-    `retuned` says why another index was chosen, and which; empty: none.
+    `retuned` says why another index was chosen, and which; empty: none. `trimmed` is what was let
+    go of the history, where that was asked.
     """
 
     object: Literal["compaction"] = "compaction"
     name: str
     postponed: str
     retuned: str = ""
+    trimmed: TrimmedModel | None = None
+
+    @classmethod
+    def done(cls, name: str, upkeep: Maintenance, wanted: CompactRequest) -> Self:
+        """Compact a collection as is wanted, and return what came of it."""
+        postponed = upkeep.compact(disk_budget=wanted.disk_budget)
+        retuned = upkeep.retune()
+        trimmed = None if wanted.keep_writes is None else upkeep.trim(wanted.keep_writes)
+        return cls(
+            name=name,
+            postponed=postponed,
+            retuned=retuned,
+            trimmed=None if trimmed is None else TrimmedModel(**asdict(trimmed)),
+        )
 
 
 class RecallModel(BaseModel):
@@ -98,6 +162,7 @@ class StatsModel(BaseModel):
     num_segments: int
     num_unsealed: int
     num_dead: int
+    since: int = 0
 
 
 class HealthModel(BaseModel):

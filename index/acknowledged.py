@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from index.commit_log import first_write
 from index.document_rows import Commit
 from index.durable_files import NEW, hash_of, room_needed, sync
 from index.tables import commits
@@ -112,7 +113,8 @@ class Acknowledged:
                 commits.c.collection_id == collection_id, commits.c.seq == last.seq
             )
         )
-        if token == last.token:
+        is_trimmed = token is None and last.seq < first_write(connection, collection_id)
+        if token == last.token or is_trimmed:
             return ""
         return (
             f"write {last.seq} was acknowledged and the database does not hold it: the end of its"

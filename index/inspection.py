@@ -55,7 +55,10 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionStats:
-    """How much a collection holds and takes; sizes in bytes."""
+    """How much a collection holds and takes; sizes in bytes.
+
+    `since` is the first write whose state can still be asked for.
+    """
 
     seq: int
     num_documents: int
@@ -66,6 +69,20 @@ class CollectionStats:
     num_segments: int
     num_unsealed: int
     num_dead: int
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRecord:
+    """A chunk as it is stored: a byte span of its document; `seq` is the write that added it."""
+
+    id: int
+    document_id: str
+    uri: str
+    start: int
+    end: int
+    heading_path: tuple[str, ...]
+    seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +113,15 @@ class CollectionHealth:
     def is_well(self) -> bool:
         """Say whether nothing needs anybody's attention."""
         return not (self.set_aside or self.withheld or self.loss or self.is_breached)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trimmed:
+    """What was let go; `since` is the first write whose state can still be asked for."""
+
+    since: int
+    num_documents: int
+    num_chunks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +159,10 @@ class Inspectable(Protocol):
         """Compare everything with everything; `absent` are document ids that must be nowhere."""
         ...
 
+    def scan(self, limit: int = 1000, after: int = 0) -> list[ChunkRecord]:
+        """Return up to `limit` chunks in the order of their ids, from behind the id `after`."""
+        ...
+
     def stats(self) -> CollectionStats:
         """Return how much there is."""
         ...
@@ -152,6 +182,10 @@ class Repairable(Protocol):
 
     def compact(self, *, disk_budget: int | None = None) -> str:
         """Seal and merge now; return why something was postponed, or nothing."""
+        ...
+
+    def trim(self, keep_writes: int) -> Trimmed:
+        """Let go of the history before the last writes; no state that has a name is touched."""
         ...
 
     def purge(self, document_ids: Sequence[str]) -> Verification:

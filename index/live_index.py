@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from sqlalchemy import Connection, select
 
+from index.commit_log import first_write
 from index.deadline import Deadline
 from index.document_rows import Serving, serving
 from index.errors import IndexFileError
@@ -189,6 +190,9 @@ class LiveIndex:
         if (now.seq, pointer) == (self._seq, self._pointer):
             return now
         try:
+            if self._seq is not None and self._seq < first_write(connection, self.key.id):
+                # The log does not reach back to where we stand any more.
+                self._forget(set_id=now.set_id, dim=now.dim)
             if self._seq is None:
                 live = self._stored.live_ids(connection)
                 self._attach(connection, now.seq, live)

@@ -12,10 +12,19 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine, delete, func, select
 
 from index.collection_files import CollectionFiles
+from index.commit_log import first_write
 from index.database import checkpoint, reading, writing
 from index.derived_lexical import UnwrittenTable
-from index.document_rows import Commit, DocumentRows
-from index.inspection import CollectionHealth, CollectionStats, ProblemKind, Verification
+from index.document_rows import Commit, DocumentRows, serving
+from index.history import History
+from index.inspection import (
+    ChunkRecord,
+    CollectionHealth,
+    CollectionStats,
+    ProblemKind,
+    Trimmed,
+    Verification,
+)
 from index.lexical_lane import LexicalLane
 from index.live_index import CollectionKey, LiveIndex
 from index.recall import Recall
@@ -169,6 +178,46 @@ class Maintenance:
         checkpoint(self._database)
         return self.verify(absent=document_ids)
 
+    def trim(self, keep_writes: int) -> Trimmed:
+        """Let go of what was deleted before the last writes: see `index.history`.
+
+        Raises:
+            ValueError: `keep_writes` is below 1.
+            UnknownCollectionError: the collection was deleted.
+        """
+        return History(self._database, self.key, self._files.folder).trim(keep_writes)
+
+    def scan(self, limit: int = 1000, after: int = 0) -> list[ChunkRecord]:
+        """Return up to `limit` chunks in the order of their ids, from behind the id `after`.
+
+        Raises:
+            ValueError: `limit` is below 1.
+            UnknownCollectionError: the collection was deleted.
+        """
+        if limit < 1:
+            raise ValueError(f"limit must be >= 1, got {limit}")
+        with reading(self._database) as connection:
+            serving(connection, self.key.id, self.key.name)  # raises where it was deleted
+            rows = connection.execute(
+                select(chunks, documents.c.uri)
+                .join(documents, documents.c.id == chunks.c.document_id)
+                .where(chunks.c.collection_id == self.key.id, chunks.c.id > after)
+                .order_by(chunks.c.id)
+                .limit(limit)
+            )
+            return [
+                ChunkRecord(
+                    id=row.id,
+                    document_id=row.document_id,
+                    uri=row.uri,
+                    start=row.start,
+                    end=row.end,
+                    heading_path=tuple(row.heading_path),
+                    seq=row.seq_added,
+                )
+                for row in rows
+            ]
+
     def stats(self) -> CollectionStats:
         """Return how much there is; raises `UnknownCollectionError`."""
         with self._live.lock, reading(self._database) as connection:
@@ -179,6 +228,7 @@ class Maintenance:
                     documents.c.collection_id == self.key.id
                 )
             )
+            since = first_write(connection, self.key.id)
             num_documents, num_chunks, num_old = (
                 connection.scalar(
                     select(func.count())
@@ -200,6 +250,7 @@ class Maintenance:
             num_segments=how.num_segments,
             num_unsealed=how.num_scanned,
             num_dead=how.num_dead,
+            since=since,
         )
 
     def health(self, *, measure: bool = False) -> CollectionHealth:

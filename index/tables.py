@@ -144,7 +144,8 @@ commits = Table(
     sqlite_with_rowid=False,
 )
 
-# What each write did: `op` is "add" or "delete" of a chunk. Rows are never changed or removed.
+# What each write did: `op` is "add" or "delete" of a chunk. Rows are never changed; the oldest
+# go when a history is trimmed.
 oplog = Table(
     "oplog",
     metadata,

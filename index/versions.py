@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from sqlalchemy import Connection, Engine, create_engine, delete, func, insert, select
 
+from index.commit_log import first_write
 from index.database import reading, writing
 from index.distance import unit_rows
 from index.document_rows import Serving, serving
@@ -32,7 +33,6 @@ from index.protocol import DocumentRecord, Hit, Metric
 from index.row_digests import document_digest, vector_digest
 from index.tables import (
     chunks,
-    commits,
     document_versions,
     documents,
     old_chunks,
@@ -256,10 +256,8 @@ class Versions:
 
     def _missing(self, connection: Connection, at: int, past: Sequence[_Chunk]) -> str:
         """Say why chunks that the log has for that time are not there."""
-        first = connection.scalar(
-            select(func.min(commits.c.seq)).where(commits.c.collection_id == self._key.id)
-        )
-        if first is not None and 0 < at < first:
+        first = first_write(connection, self._key.id)
+        if 0 < at < first:
             return f"the history of this collection begins with write {first}"
         mine = (oplog.c.collection_id == self._key.id, oplog.c.seq <= at)
         added, gone = (

@@ -19,7 +19,7 @@ from api.cli.index_options import (
 )
 from api.cli.progress import progress_bars
 from api.cli.tune import parse_size
-from api.upkeep_schemas import CompactionModel, HealthModel, VerificationModel
+from api.upkeep_schemas import CompactionModel, CompactRequest, HealthModel, VerificationModel
 from index.inspection import Verification
 from index.maintenance import Maintenance
 from index.new_rows import document_id_of
@@ -102,6 +102,16 @@ def compact(
             metavar="SIZE", help="At most so much for new files, such as 2GB.", show_default=False
         ),
     ] = None,
+    keep_writes: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-writes",
+            metavar="N",
+            min=1,
+            help="Let go of what was deleted before the last N writes.",
+            show_default=False,
+        ),
+    ] = None,
     tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
@@ -111,13 +121,12 @@ def compact(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--disk") from error
 
-    def work(upkeep: Maintenance) -> Mapping[str, Any]:
-        postponed = upkeep.compact(disk_budget=budget)
-        return CompactionModel(
-            name=collection, postponed=postponed, retuned=upkeep.retune()
-        ).model_dump(mode="json")
+    wanted = CompactRequest(disk_budget=budget, keep_writes=keep_writes)
 
-    asked: Asked = ("POST", "/compact", {"disk_budget": budget})
+    def work(upkeep: Maintenance) -> Mapping[str, Any]:
+        return CompactionModel.done(collection, upkeep, wanted).model_dump(mode="json")
+
+    asked: Asked = ("POST", "/compact", wanted.model_dump())
     found = _done(collection, tenant, "compact", asked, work)
     if as_json:
         print_json(found)
@@ -125,6 +134,11 @@ def compact(
         print(f"{collection}: {found['postponed'] or 'compact'}")
         if found["retuned"]:
             print(f"{collection}: tuned anew, since {found['retuned']}")
+        if trimmed := found["trimmed"]:
+            print(
+                f"{collection}: {trimmed['num_chunks']} old chunks let go; states are kept since"
+                f" write {trimmed['since']}"
+            )
 
 
 def purge(
@@ -200,6 +214,8 @@ def _print_health(found: HealthModel) -> None:
         {
             "collection": f"{found.name}, {'well' if found.is_well else 'not well'}",
             "holds": f"{found.stats.num_documents} documents, {found.stats.num_chunks} chunks",
+            "history": f"{found.stats.num_old_chunks} old chunks, states since write"
+            f" {found.stats.since} of {found.seq}",
             "index": f"{found.num_segments} segments, {found.num_unsealed} rows unsealed,"
             f" {found.dead_share:.1%} dead",
             "recall": recall,

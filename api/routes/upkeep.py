@@ -1,9 +1,12 @@
 """What keeps a collection well: its health, and verify, repair, compact, purge."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from api.dependencies import AdminOnly, ApplicationDep, CollectionName
 from api.upkeep_schemas import (
+    ChunkList,
     CompactionModel,
     CompactRequest,
     HealthModel,
@@ -22,6 +25,18 @@ def get_health(
     """Tell how a collection does; with `measure`, its canaries are asked now."""
     upkeep = application.store.maintenance(name)
     return HealthModel.of(name, upkeep.health(measure=measure), upkeep.stats())
+
+
+@router.get("/v1/collections/{name}/chunks")
+def list_chunks(
+    name: CollectionName,
+    application: ApplicationDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[int, Query(ge=0)] = 0,
+) -> ChunkList:
+    """List the chunks of a collection by id, in pages."""
+    found = application.store.maintenance(name).scan(limit + 1, after)
+    return ChunkList.of(found, limit)
 
 
 @router.post("/v1/collections/{name}/verify")
@@ -45,10 +60,8 @@ def compact_collection(
     name: CollectionName, application: ApplicationDep, body: CompactRequest | None = None
 ) -> CompactionModel:
     """Write what is new into segments, and merge those that are due."""
-    budget = None if body is None else body.disk_budget
     upkeep = application.store.maintenance(name)
-    postponed = upkeep.compact(disk_budget=budget)
-    return CompactionModel(name=name, postponed=postponed, retuned=upkeep.retune())
+    return CompactionModel.done(name, upkeep, body or CompactRequest())
 
 
 @router.post("/v1/collections/{name}/purge", dependencies=[AdminOnly])

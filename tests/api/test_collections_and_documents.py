@@ -46,6 +46,20 @@ def test_a_collection_is_made_listed_and_deleted(client: TestClient) -> None:
     assert error_of(client.delete("/v1/collections/docs"), 404)
 
 
+def test_chunks_are_listed_in_pages(client: TestClient) -> None:
+    make(client)
+    send(client, ("a.txt", b"The cat sleeps."), ("b.txt", b"A dog barks."))
+    first = client.get("/v1/collections/docs/chunks", params={"limit": 1}).json()
+    assert first["has_more"]
+    (chunk,) = first["data"]
+    assert (chunk["uri"], chunk["start"], chunk["heading_path"]) == ("a.txt", 0, [])
+    rest = client.get("/v1/collections/docs/chunks", params={"after": chunk["id"]}).json()
+    assert [one["uri"] for one in rest["data"]] == ["b.txt"]
+    assert not rest["has_more"]
+    assert error_of(client.get("/v1/collections/docs/chunks?limit=0"), 400)["param"] == "limit"
+    assert error_of(client.get("/v1/collections/none/chunks"), 404)
+
+
 def test_a_taken_or_impossible_name_is_refused(client: TestClient) -> None:
     make(client)
     response = client.post("/v1/collections", json={"name": "docs"})

@@ -70,6 +70,21 @@ def test_an_earlier_state_has_a_name_and_answers(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("place")
+def test_a_history_is_trimmed_when_that_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    fill("tea")
+    fill("tea")
+    assert asked(capsys, "health", "tea")["stats"]["since"] == 1
+    found = asked(capsys, "compact", "tea", "--keep-writes", "2")
+    assert found["trimmed"] == {"since": 2, "num_documents": 3, "num_chunks": 3}
+    assert asked(capsys, "compact", "tea")["trimmed"] is None
+    assert run("index", "search", "tea", "tea", "--as-of", "1") == 0
+    assert "history of this collection begins with write 2" in capsys.readouterr().out
+    assert run("index", "health", "tea") == 0
+    assert "3 old chunks, states since write 2 of 3" in capsys.readouterr().out
+    assert run("index", "verify", "tea") == 0
+
+
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(("state", "said"), [("june", "'june'; it has none"), ("7", "not 7")])
 def test_a_state_that_there_was_not_is_named(
     capsys: pytest.CaptureFixture[str], state: str, said: str
