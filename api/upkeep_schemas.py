@@ -16,6 +16,7 @@ from index.inspection import (
     Verification,
 )
 from index.maintenance import Maintenance
+from index.progress import OnProgress, unheard
 
 
 class VerifyRequest(RequestModel):
@@ -127,9 +128,15 @@ class CompactionModel(BaseModel):
     trimmed: TrimmedModel | None = None
 
     @classmethod
-    def done(cls, name: str, upkeep: Maintenance, wanted: CompactRequest) -> Self:
+    def done(
+        cls,
+        name: str,
+        upkeep: Maintenance,
+        wanted: CompactRequest,
+        on_progress: OnProgress = unheard,
+    ) -> Self:
         """Compact a collection as is wanted, and return what came of it."""
-        postponed = upkeep.compact(disk_budget=wanted.disk_budget)
+        postponed = upkeep.compact(disk_budget=wanted.disk_budget, on_progress=on_progress)
         retuned = upkeep.retune()
         trimmed = None if wanted.keep_writes is None else upkeep.trim(wanted.keep_writes)
         return cls(

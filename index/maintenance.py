@@ -27,6 +27,7 @@ from index.inspection import (
 )
 from index.lexical_lane import LexicalLane
 from index.live_index import CollectionKey, LiveIndex
+from index.progress import OnProgress, unheard
 from index.recall import Recall
 from index.retuning import Retuning
 from index.sealing import Sealing, Upkept
@@ -74,15 +75,19 @@ class Maintenance:
         self._has_words = has_words
         self._lock = threading.Lock()
 
-    def verify(self, *, absent: Sequence[str] = ()) -> Verification:
+    def verify(
+        self, *, absent: Sequence[str] = (), on_progress: OnProgress = unheard
+    ) -> Verification:
         """Compare everything with everything; see `index.verifier`.
 
         Raises:
             UnknownCollectionError: the collection was deleted.
         """
-        return self._verifier.verify(absent=absent)
+        words = self._lane.table if self._has_words else None
+        verifier = Verifier(self._database, self.key, self._files, words, on_progress=on_progress)
+        return verifier.verify(absent=absent)
 
-    def repair(self) -> Verification:
+    def repair(self, *, on_progress: OnProgress = unheard) -> Verification:
         """Make anew what is derived and damaged; return what is still wrong.
 
         That is truth which is gone: documents to ingest again. A loss of acknowledged writes that
@@ -92,7 +97,7 @@ class Maintenance:
             OSError: the disk refused.
             UnknownCollectionError: the collection was deleted.
         """
-        before = self.verify()
+        before = self.verify(on_progress=on_progress)
         kinds = {problem.kind for problem in before.problems}
         if ProblemKind.WORDS in kinds:
             self._renew_terms()
@@ -100,17 +105,18 @@ class Maintenance:
             self._set_files_aside()
         with self._live.lock, reading(self._database) as connection:
             self._live.catch_up(connection)
-        self._sealing.run(fewest=1, wait=True)
+        self._sealing.run(fewest=1, wait=True, on_progress=on_progress)
         with reading(self._database) as connection:
             last = self._last_commit(connection)
         self._files.acknowledged.settle(last)
-        return self.verify() if kinds else before
+        return self.verify(on_progress=on_progress) if kinds else before
 
     def compact(
         self,
         *,
         disk_budget: int | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        on_progress: OnProgress = unheard,
     ) -> str:
         """Seal what is not sealed and merge what is due; return why something was postponed.
 
@@ -119,7 +125,11 @@ class Maintenance:
             UnknownCollectionError: the collection was deleted.
         """
         done: Upkept = self._sealing.run(
-            fewest=1, disk_budget=disk_budget, should_stop=should_stop, wait=True
+            fewest=1,
+            disk_budget=disk_budget,
+            should_stop=should_stop,
+            wait=True,
+            on_progress=on_progress,
         )
         return done.postponed
 
@@ -309,12 +319,6 @@ class Maintenance:
     def key(self) -> CollectionKey:
         """Which collection it is."""
         return self._live.key
-
-    @property
-    def _verifier(self) -> Verifier:
-        return Verifier(
-            self._database, self.key, self._files, self._lane.table if self._has_words else None
-        )
 
     @property
     def _sealing(self) -> Sealing:

@@ -23,6 +23,7 @@ from index.errors import IndexFileError
 from index.index_folder import IndexFolder
 from index.live_index import SEAL_ROWS, CollectionKey, is_of_database
 from index.manifest import Manifest, SegmentEntry
+from index.progress import OnProgress, unheard
 from index.segments import Segment, choice_for, open_segment, write_segment
 from index.stored_vectors import StoredVectors
 from index.tables import commits, tunings
@@ -68,6 +69,7 @@ class Sealing:
         self._key = key
         self._folder = folder
         self._threads = threads
+        self._on_progress: OnProgress = unheard
 
     def run(
         self,
@@ -77,6 +79,7 @@ class Sealing:
         should_stop: Callable[[], bool] = lambda: False,
         wait: bool = False,
         purge: bool = False,
+        on_progress: OnProgress = unheard,
     ) -> Upkept:
         """Seal what is outside of segments once there are `fewest` rows, then merge what is due.
 
@@ -91,6 +94,7 @@ class Sealing:
             OSError: the disk refused; everything is as before.
             UnknownCollectionError: the collection was deleted.
         """
+        self._on_progress = on_progress
         with room_needed(self._folder.path), self._folder.locked(wait=wait) as is_ours:
             if not is_ours:
                 return Upkept(postponed="another process is at it")
@@ -233,13 +237,23 @@ class Sealing:
             self._folder,
             f"{manifest.generation + 1:06d}-{step}",
             ids,
-            blocks,
+            self._shown("merging" if step else "sealing", blocks, len(ids)),
             dim=manifest.dim,
             metric=manifest.metric,
             choice=choice_for(len(ids), tuning),
             threads=self._threads,
         )
         return open_segment(self._folder, manifest, entry, threads=self._threads)
+
+    def _shown(
+        self, label: str, blocks: Iterator[Float32[np.ndarray, "m d"]], total: int
+    ) -> Iterator[Float32[np.ndarray, "m d"]]:
+        """Give the blocks on, and tell how many of the rows they were."""
+        done = 0
+        for block in blocks:
+            yield block
+            done += len(block)
+            self._on_progress(label, done, total)
 
     def _published(self, manifest: Manifest, segments: Sequence[Segment]) -> Manifest:
         new = replace(

@@ -19,11 +19,10 @@ from index.errors import TuningError
 from index.flat import FlatBuilder
 from index.index_files import parameters_of
 from index.methods import METHODS
+from index.progress import OnProgress, unheard
 from index.protocol import AnnBackend, AnnBuilder, Candidate, Metric
 from index.recall import Recall, recall_of
 from index.tuning import FLAT_P95_MS, Choice, Target, Trial, Tuning
-
-OnProgress = Callable[[str, int, int], None]
 
 _RUNGS = (4_000, 20_000)
 _FEWEST_KEPT, _KEPT_SHARE = 3, 3  # a third of the candidates goes on
@@ -71,7 +70,7 @@ def tune(  # noqa: PLR0913  # all by name
     seed: int = 0,
     threads: int = 1,
     methods: Iterable[type[AnnBuilder]] | None = None,
-    on_progress: OnProgress = lambda *_: None,
+    on_progress: OnProgress = unheard,
 ) -> Tuning:
     """Return the choice that holds `target` at the least time a search, or memory.
 

@@ -24,6 +24,7 @@ from index.lexical import LexicalTable
 from index.live_index import CollectionKey, is_of_database
 from index.manifest import Manifest
 from index.new_rows import document_id_of
+from index.progress import OnProgress, unheard
 from index.row_digests import document_digest, vector_digest
 from index.segments import open_segment
 from index.stored_vectors import StoredVectors
@@ -51,11 +52,14 @@ class Verifier:
         key: CollectionKey,
         files: CollectionFiles,
         lexical: LexicalTable | None,
+        *,
+        on_progress: OnProgress = unheard,
     ) -> None:
         self._database = database
         self._key = key
         self._files = files
         self._lexical = lexical
+        self._on_progress = on_progress
 
     def verify(self, *, absent: Sequence[str] = ()) -> Verification:
         """Look at everything.
@@ -115,7 +119,13 @@ class Verifier:
     def _words_checked(self, connection: Connection) -> Iterator[Problem]:
         # Without a table here the words are in a file that follows and is checked where it is read.
         if self._lexical is not None:
-            yield from word_problems(connection, self._key.id, self._key.language, self._lexical)
+            yield from word_problems(
+                connection,
+                self._key.id,
+                self._key.language,
+                self._lexical,
+                on_progress=self._on_progress,
+            )
 
     def _database_checked(self, connection: Connection) -> Iterator[Problem]:
         if connection.dialect.name != "sqlite":
@@ -141,7 +151,12 @@ class Verifier:
             .outerjoin(document_versions, document_versions.c.document_id == documents.c.id)
             .where(documents.c.collection_id == self._key.id)
         )
-        for row in rows.yield_per(50):
+        total = connection.scalar(
+            select(func.count()).where(documents.c.collection_id == self._key.id)
+        )
+        for done, row in enumerate(rows.yield_per(50), start=1):
+            if done % 50 == 0 or done == total:
+                self._on_progress("documents", done, int(total or 0))
             what = self._wrong_with(row, held.pop(row.id, 0))
             if what:
                 yield Problem(kind=ProblemKind.DOCUMENT, what=what, uri=row.uri)
@@ -162,8 +177,10 @@ class Verifier:
     def _vectors_checked(
         self, connection: Connection, stored: StoredVectors, live: np.ndarray
     ) -> Iterator[Problem]:
-        for _ in stored.read(connection, live):
-            pass
+        done = 0
+        for ids, _ in stored.read(connection, live):
+            done += len(ids)
+            self._on_progress("vectors", done, len(live))
         uris = dict[int, str]()
         for chunk_id in sorted(stored.damaged):
             uris[chunk_id] = (
@@ -256,7 +273,8 @@ class Verifier:
             return [Problem(kind=ProblemKind.FILE, what=what)], 1
         problems = list(self._older_checked(manifest))
         num_files = 2
-        for entry in manifest.segments:
+        for done, entry in enumerate(manifest.segments, start=1):
+            self._on_progress("segments", done, len(manifest.segments))
             num_files += len(entry.files)
             try:
                 segment = open_segment(folder, manifest, entry, threads=1)

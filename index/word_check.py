@@ -9,6 +9,7 @@ from index.errors import IndexFileError
 from index.inspection import Problem, ProblemKind
 from index.lexical import LexicalTable
 from index.posting_block import PostingBlock
+from index.progress import OnProgress, unheard
 from index.stop_words import Language
 from index.stored_terms import stored_terms
 from index.tables import chunks
@@ -17,7 +18,12 @@ _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
 
 
 def word_problems(
-    connection: Connection, collection_id: int, language: Language, lexical: LexicalTable
+    connection: Connection,
+    collection_id: int,
+    language: Language,
+    lexical: LexicalTable,
+    *,
+    on_progress: OnProgress = unheard,
 ) -> Iterator[Problem]:
     """Give what differs between the words that are stored and those of the texts."""
     ids = list(
@@ -30,10 +36,12 @@ def word_problems(
         yield _wrong(f"words of {len(held[0])} chunks are stored, of {len(ids)} they should be")
         return
     for i in range(0, len(ids), _BATCH):
+        on_progress("words", i, len(ids))
         expected = dict(stored_terms(connection, ids[i : i + _BATCH], language))
         for chunk_id, terms in lexical.terms(connection, ids[i : i + _BATCH]):
             if terms != expected.get(chunk_id):
                 yield _wrong(f"the words of chunk {chunk_id} are not those of its text")
+    on_progress("words", len(ids), len(ids))
     yield from _block_problems(connection, np.array(ids, np.int64), lexical)
 
 

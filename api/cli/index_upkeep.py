@@ -17,7 +17,7 @@ from api.cli.index_options import (
     running_server,
     settings_for,
 )
-from api.cli.progress import progress_bars
+from api.cli.progress import OnProgress, progress_bars
 from api.cli.tune import parse_size
 from api.upkeep_schemas import CompactionModel, CompactRequest, HealthModel, VerificationModel
 from index.inspection import Verification
@@ -32,7 +32,7 @@ PURGE_EXAMPLE = "Example: python -m api index purge recipes notes/private.txt --
 
 _TIMEOUT_S = 3600.0  # of a server that reads through all it has
 
-Work = Callable[[Maintenance], Mapping[str, Any]]
+Work = Callable[[Maintenance, OnProgress], Mapping[str, Any]]
 Asked = tuple[str, str, dict[str, Any]]  # method, what follows the collection's path, body
 
 
@@ -46,7 +46,7 @@ def health(
 ) -> None:
     """Tell how a collection does: recall, files, what is withheld. Exit code 1: not well."""
 
-    def work(upkeep: Maintenance) -> Mapping[str, Any]:
+    def work(upkeep: Maintenance, _: OnProgress) -> Mapping[str, Any]:
         how = upkeep.health(measure=measure)
         return HealthModel.of(collection, how, upkeep.stats()).model_dump(mode="json")
 
@@ -75,8 +75,8 @@ def verify(
     """
     ids = absent or []
 
-    def work(upkeep: Maintenance) -> Mapping[str, Any]:
-        return _verified(collection, upkeep.verify(absent=ids))
+    def work(upkeep: Maintenance, on_progress: OnProgress) -> Mapping[str, Any]:
+        return _verified(collection, upkeep.verify(absent=ids, on_progress=on_progress))
 
     asked: Asked = ("POST", "/verify", {"absent": ids})
     _show(_done(collection, tenant, "verify", asked, work), as_json)
@@ -88,8 +88,8 @@ def repair(collection: Collection, tenant: Tenant = "", as_json: AsJson = False)
     Exit code 1: documents are damaged, which are to be ingested again.
     """
 
-    def work(upkeep: Maintenance) -> Mapping[str, Any]:
-        return _verified(collection, upkeep.repair())
+    def work(upkeep: Maintenance, on_progress: OnProgress) -> Mapping[str, Any]:
+        return _verified(collection, upkeep.repair(on_progress=on_progress))
 
     _show(_done(collection, tenant, "repair", ("POST", "/repair", {}), work), as_json)
 
@@ -123,8 +123,8 @@ def compact(
 
     wanted = CompactRequest(disk_budget=budget, keep_writes=keep_writes)
 
-    def work(upkeep: Maintenance) -> Mapping[str, Any]:
-        return CompactionModel.done(collection, upkeep, wanted).model_dump(mode="json")
+    def work(upkeep: Maintenance, on_progress: OnProgress) -> Mapping[str, Any]:
+        return CompactionModel.done(collection, upkeep, wanted, on_progress).model_dump(mode="json")
 
     asked: Asked = ("POST", "/compact", wanted.model_dump())
     found = _done(collection, tenant, "compact", asked, work)
@@ -159,7 +159,7 @@ def purge(
     ids = documents if by_id else [document_id_of(collection, uri) for uri in documents]
     confirm(f"Remove {len(ids)} documents of {collection!r} for good?", yes=yes)
 
-    def work(upkeep: Maintenance) -> Mapping[str, Any]:
+    def work(upkeep: Maintenance, _: OnProgress) -> Mapping[str, Any]:
         return _verified(collection, upkeep.purge(ids))
 
     asked: Asked = ("POST", "/purge", {"document_ids": ids})
@@ -174,13 +174,13 @@ def _done(collection: str, tenant: str, label: str, asked: Asked, work: Work) ->
         progress_bars(Console(stderr=True)) as on_progress,
         running_server(settings, tenant) as server,
     ):
-        on_progress(label, 0, 0)
+        on_progress(label, 0, 0)  # of a server's work nothing more is known
         if server is not None:
             options = {} if method == "GET" else {"json": body}
             path = path_of(collection, action)
             return server.call(method, path, timeout=_TIMEOUT_S, **options)
         with opened_store(settings, tenant) as store:
-            return work(store.maintenance(collection))
+            return work(store.maintenance(collection), on_progress)
 
 
 def _verified(collection: str, found: Verification) -> Mapping[str, Any]:
