@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.rag_facts import facts
 from benchmarks.rag_options import Options
 from benchmarks.rag_verifier import verifier
+from benchmarks.rag_xquad import xquad
 from benchmarks.report import Figure, write
 from benchmarks.vectors import DEFAULT_DATA
 
@@ -22,6 +23,7 @@ SEED = 9
 PARTS: Mapping[str, Callable[[Options], list[Figure]]] = {
     "facts": facts,
     "verifier": verifier,
+    "xquad": xquad,
 }
 
 

@@ -2,7 +2,8 @@
 
 The claims are sentences of XQuAD's paragraphs. In a copy of the sentence one fact is changed, which
 then is the evidence: a number into another one, a date's year, a name in the middle of the sentence
-into one from another article, a negation put behind an auxiliary verb. Flagged is what the verdict
+into one from another article, wherever it stands (of names that stand in several places, changing
+one of them is counted apart), a negation put behind an auxiliary verb. Flagged is what the verdict
 does not call supported. "in its paragraph": the evidence is the whole paragraph with the change in
 it, which may hold the old number or name elsewhere. Two controls count false alarms: the claim with
 its numbers and dates written otherwise, and with its clauses turned round, beside the true
@@ -46,6 +47,7 @@ _WORDS = {
     12: "twelve",
 }
 TARGET = 0.95
+_WITH_TARGET = ("number", "date", "name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ def facts(options: Options) -> list[Figure]:
         "number": _other_number,
         "date": _other_date,
         "name": _other_name,
+        "name in one of its places": _other_name_once,
         "negation": _negated,
     }
     figures = []
@@ -86,7 +89,7 @@ def facts(options: Options) -> list[Figure]:
             _is_flagged(claim.text, claim.paragraph.replace(claim.text, other))
             for claim, other in changed
         ]
-        target = None if kind == "negation" or options.is_quick else TARGET
+        target = TARGET if kind in _WITH_TARGET and not options.is_quick else None
         figures += [
             share(f"planted {kind} flagged", sum(alone), len(alone), target=target),
             share(f"planted {kind} flagged in its paragraph", sum(whole), len(whole)),
@@ -157,13 +160,31 @@ def _other_date(claim: Claim, draws: random.Random, names: Sequence[str]) -> str
 
 
 def _other_name(claim: Claim, draws: random.Random, names: Sequence[str]) -> str | None:
+    picked = _name_and_other(claim, draws, names)
+    if picked is None:
+        return None
+    found, other = picked
+    return re.sub(rf"\b{re.escape(found[0])}\b", other, claim.text)
+
+
+def _other_name_once(claim: Claim, draws: random.Random, names: Sequence[str]) -> str | None:
+    picked = _name_and_other(claim, draws, names)
+    if picked is None or claim.text.count(picked[0][0]) == 1:
+        return None
+    found, other = picked
+    return claim.text[: found.start()] + other + claim.text[found.end() :]
+
+
+def _name_and_other(
+    claim: Claim, draws: random.Random, names: Sequence[str]
+) -> tuple[re.Match[str], str] | None:
     found = [one for one in _NAME.finditer(claim.text) if one[0] not in _MONTHS]
     if not found:
         return None
     one = draws.choice(found)
     words = set(one[0].split())
     others = [name for name in names if not words & set(name.split())]
-    return claim.text[: one.start()] + draws.choice(others) + claim.text[one.end() :]
+    return one, draws.choice(others)
 
 
 def _negated(claim: Claim, draws: random.Random, names: Sequence[str]) -> str | None:

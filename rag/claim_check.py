@@ -29,6 +29,9 @@ _FOLDED = str.maketrans(
 )
 _MIN_SHARED = 0.5
 _NEAR_WORDS = 6
+_BESIDE = 3  # words on each side of a name that tell which one is meant
+_LONG = 4
+_LETTERS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +124,7 @@ def _counts_the_same(number: Number, sentence: str, same: list[Number], source: 
     counted = set(analyse(" ".join(sentence[number.end :].split()[:1])))
     if not counted or not counted <= set(analyse(source)):
         return True
-    return any(counted <= set(analyse(_around(other, source))) for other in same)
-
-
-def _around(number: Number, source: str) -> str:
-    before, after = source[: number.start].split(), source[number.end :].split()
-    return " ".join([*before[-_NEAR_WORDS:], *after[:_NEAR_WORDS]])
+    return any(counted <= set(analyse(_window(source, other.start, other.end))) for other in same)
 
 
 def _absent_names(sentence: str, source: str) -> Iterator[Problem]:
@@ -139,10 +137,38 @@ def _absent_names(sentence: str, source: str) -> Iterator[Problem]:
         name = found[0].removesuffix("'s").removesuffix("\u2019s")
         if name.lower() in MONTHS or _CODE.fullmatch(name):
             continue
-        if _stands_in(name, words) or set(analyse(name)) <= terms:
-            continue
         is_inner = _INNER.search(sentence[: found.start()]) is not None
-        yield Problem(kind="name", text=name, is_weak=not is_inner)
+        if not (_stands_in(name, words) or set(analyse(name)) <= terms):
+            yield Problem(kind="name", text=name, is_weak=not is_inner)
+        elif not _in_the_same_place(found.start(), found[0], sentence, source):
+            yield Problem(kind="name", text=name, is_weak=True)
+
+
+def _in_the_same_place(at: int, name: str, sentence: str, source: str) -> bool:
+    """Tell whether the words around a name stand near it in the source too.
+
+    Words that the source has not got say nothing, and one alone too little.
+    """
+    around = sentence[:at].split()[-_BESIDE:] + sentence[at + len(name) :].split()[:_BESIDE]
+    place = _beginnings(source)
+    held = {word for word in _beginnings(" ".join(around)) if word in place} - _beginnings(name)
+    if len(held) < 2:
+        return True
+    spots = [found.start() for found in re.finditer(re.escape(name), source, re.IGNORECASE)]
+    near = [_beginnings(_window(source, spot, spot + len(name))) for spot in spots]
+    return not near or any(held & words for words in near)
+
+
+def _window(text: str, start: int, end: int) -> str:
+    before, after = text[:start].split(), text[end:].split()
+    return " ".join([*before[-_NEAR_WORDS:], *after[:_NEAR_WORDS]])
+
+
+def _beginnings(text: str) -> frozenset[str]:
+    """Return the longer words of a text by their first letters, which is as good as stems here."""
+    return frozenset(
+        word[:_LETTERS] for word in re.findall(r"\w+", text.lower()) if len(word) >= _LONG
+    )
 
 
 def _stands_in(name: str, words: str) -> bool:
