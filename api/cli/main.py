@@ -47,6 +47,11 @@ ENTRIES: Final = {
         help="Ask questions; answers stream, with their sources beneath.",
     ),
     "bot": Entry(module="api.cli.bot", attribute="bot_app", help="Build, try and test task bots."),
+    "cite": Entry(
+        module="api.cli.cite",
+        attribute="cite_app",
+        help="Check the citations of answers that were kept.",
+    ),
     "models": Entry(
         module="api.cli.models",
         attribute="models_app",
