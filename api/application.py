@@ -5,7 +5,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -66,7 +66,8 @@ class Application:
     `decoder_runs_as` says what computes the chat model and why that was chosen; it is for the
     terminal, since it may name files of this machine. `mark_finder` is None where there is no key,
     `bots` where the program serves none, `runs` where there are no tools. `call_counts` counts the
-    calls of tools, by whomever. `call_form` is how the chat model writes calls of tools. This is
+    calls of tools, by whomever. `call_form` is how the chat model writes calls of tools.
+    `priors` say how much nearer or farther sources count, by the beginning of their uris. This is
     the service of the keys that belong to no tenant; `tenants` has those of the others.
     """
 
@@ -89,6 +90,7 @@ class Application:
     runs: ToolRuns | None = None
     call_counts: CallCounts = field(default_factory=CallCounts)
     call_form: CallForm = OWN
+    priors: Mapping[str, float] = field(default_factory=dict)
     tenants: "Tenants[Application] | None" = None
     transcripts: Transcripts = field(default_factory=Transcripts)
     on_close: tuple[Callable[[], None], ...] = ()

@@ -1,20 +1,24 @@
 """The search of one collection by the words of a request: today's passages, or earlier ones."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from api.explanation_model import ExplanationModel, lanes_of
 from api.schemas import HitList, HitModel, SearchRequest
 from index.errors import EmbedderMismatchError
-from index.filters import filter_from_json
+from index.filters import Filter, filter_from_json
 from index.store import CollectionStore
 from rag.embedder import Embedder
+from rag.explained_search import LaneQuery, search_lanes
 
 
 @dataclass(frozen=True, slots=True)
 class PassageSearch:
-    """Searches the collections of a store with one embedder."""
+    """Searches the collections of a store with one embedder; `priors` by the beginning of a uri."""
 
     store: CollectionStore
     embedder: Embedder
+    priors: Mapping[str, float] = field(default_factory=dict)
 
     def run(self, name: str, body: SearchRequest) -> HitList:
         """Return the passages nearest to the query, best first.
@@ -27,30 +31,54 @@ class PassageSearch:
                 given for an earlier state.
         """
         info = self.store.info(name)
-        if info.fingerprint != self.embedder.fingerprint:
+        if info.fingerprint != self.embedder.fingerprint and "dense" in body.lanes:
             raise EmbedderMismatchError(
                 f"collection {name!r} was made with {info.embedder!r}, not with the"
                 f" {self.embedder.name!r} in use; ingest its sources into a new collection"
             )
         where = None if body.filter is None else filter_from_json(body.filter)
-        vector = self.embedder.encode([body.query], "query")[0]
-        collection = self.store.open(name)
         if body.as_of is None:
-            found = collection.search(vector, body.k, where=where, deadline_s=body.deadline_s)
-            hits, is_complete, scanned, reason = found.hits, found.complete, found.scanned, ""
-        elif where is not None:
+            return self._today(name, body, where)
+        if where is not None:
             raise ValueError("as_of cannot be asked with a filter; leave one of them out")
-        else:
-            versions = self.store.versions(name)
-            past = versions.search(vector, body.k, at=versions.seq_of(body.as_of))
-            hits, is_complete = past.hits, past.is_complete
-            scanned, reason = past.scanned, past.reason
+        if body.explain or body.lanes != ("dense",):
+            raise ValueError("as_of searches the dense lane alone; leave lanes and explain out")
+        vector = self.embedder.encode([body.query], "query")[0]
+        versions = self.store.versions(name)
+        past = versions.search(vector, body.k, at=versions.seq_of(body.as_of))
+        language = self.store.open(name).language
         return HitList(
             data=[
-                HitModel.from_hit(name, hit, query=body.query, language=collection.language)
-                for hit in hits
+                HitModel.from_hit(name, hit, query=body.query, language=language)
+                for hit in past.hits
             ],
-            complete=is_complete,
-            scanned=scanned,
-            reason=reason,
+            complete=past.is_complete,
+            scanned=past.scanned,
+            reason=past.reason,
+        )
+
+    def _today(self, name: str, body: SearchRequest, where: Filter | None) -> HitList:
+        collection = self.store.open(name)
+        query = LaneQuery(
+            text=body.query,
+            k=body.k,
+            lanes=body.lanes,
+            where=where,
+            deadline_s=body.deadline_s,
+            priors=self.priors,
+            explain=body.explain,
+        )
+        found = search_lanes(query, collection, self.embedder)
+        shown = [
+            (hit, HitModel.from_hit(name, hit.hit, query=body.query, language=collection.language))
+            for hit in found.hits
+        ]
+        if body.explain:
+            for hit, model in shown:
+                model.lanes, model.prior = lanes_of(hit), hit.prior
+        return HitList(
+            data=[model for _, model in shown],
+            complete=found.result.complete,
+            scanned=found.result.scanned,
+            explain=ExplanationModel.of(found) if body.explain else None,
         )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.error_table import shown
+from api.explanation_model import ExplanationModel, InLaneModel
 from api.reply_model import CitationModel, TimingsModel
 from api.request_model import RequestModel
 from dialog.events import SystemUttered, UserUttered
@@ -18,6 +19,7 @@ from dialog.session import ConversationInfo, StoredEvent
 from index.highlight import highlights
 from index.protocol import DocumentRecord, Hit
 from index.stop_words import Language
+from rag.explained_search import LaneName
 from rag.ingest import FileReport
 
 MAX_INPUTS = 2048
@@ -190,10 +192,12 @@ class SearchRequest(RequestModel):
     filter: dict[str, Any] | None = None
     as_of: int | str | None = None
     deadline_s: Annotated[float, Field(gt=0)] | None = None
+    lanes: Annotated[tuple[LaneName, ...], Field(min_length=1, max_length=2)] = ("dense",)
+    explain: bool = False
 
 
 class HitModel(BaseModel):
-    """One passage found."""
+    """One passage found; `lanes` and `prior` where an explanation was asked for."""
 
     rank: int
     score: float
@@ -206,6 +210,8 @@ class HitModel(BaseModel):
     text: str
     heading_path: list[str]
     highlights: list[tuple[int, int]]
+    lanes: dict[LaneName, InLaneModel] | None = None
+    prior: float | None = None
 
     @classmethod
     def from_hit(cls, collection: str, hit: Hit, *, query: str, language: Language) -> Self:
@@ -233,6 +239,7 @@ class HitList(BaseModel):
     complete: bool
     scanned: int
     reason: str = ""
+    explain: ExplanationModel | None = None
 
 
 class ConversationRequest(RequestModel):

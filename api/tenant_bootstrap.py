@@ -117,5 +117,6 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
         runs=runs,
         call_counts=counts,
         call_form=shared.call_form,
+        priors=PRIORS,
         on_close=(store.close, database.dispose),
     )

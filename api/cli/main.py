@@ -67,6 +67,11 @@ ENTRIES: Final = {
         attribute="index_app",
         help="Stored collections: made, tuned, verified, exported, removed.",
     ),
+    "search": Entry(
+        module="api.cli.search",
+        attribute="search",
+        help="Show the passages for a query, and why these.",
+    ),
     "eval": Entry(
         module="api.cli.eval_commands",
         attribute="eval_app",

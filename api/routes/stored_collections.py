@@ -62,7 +62,7 @@ def delete_collection(name: CollectionName, application: ApplicationDep) -> Dele
     return Deleted(name=name, object="collection")
 
 
-@router.post("/v1/collections/{name}/search")
+@router.post("/v1/collections/{name}/search", response_model_exclude_none=True)
 def search_collection(
     name: CollectionName, body: SearchRequest, application: ApplicationDep
 ) -> HitList:
@@ -72,7 +72,8 @@ def search_collection(
             400, "query is empty; say what to look for", param="query", code="invalid_value"
         )
     with application.foreground.busy(), caller_mistakes("as_of"):
-        return PassageSearch(application.store, application.embedder).run(name, body)
+        search = PassageSearch(application.store, application.embedder, application.priors)
+        return search.run(name, body)
 
 
 def _shown(application: Application, info: CollectionInfo) -> CollectionModel:
