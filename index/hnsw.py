@@ -26,7 +26,7 @@ from index.hnsw_graphs import (
 )
 from index.index_files import IndexHeader, load_array, save_array
 from index.protocol import Candidate, Caps, Metric
-from index.vector_rows import Request, VectorRows
+from index.vector_rows import Found, Request, VectorRows
 
 _log = logging.getLogger(__name__)
 
@@ -140,6 +140,11 @@ class HnswBackend:
         # Rows by node; within a node in ascending order.
         self._copies = None if self._num_nodes == len(rows) else np.argsort(node_of, kind="stable")
         self._starts = np.searchsorted(np.sort(node_of), np.arange(self._num_nodes + 1))
+        # The row of each node that has one only; -1 for the others, and for node -1 at the end.
+        self._only_row = np.full(self._num_nodes + 1, -1)
+        if self._copies is not None:
+            alone = np.flatnonzero(np.diff(self._starts) == 1)
+            self._only_row[alone] = self._copies[self._starts[alone]]
 
     @property
     def library(self) -> str:
@@ -157,8 +162,7 @@ class HnswBackend:
         """Return min(k, allowed) rows and their similarities, best first."""
         request = self._rows.request(queries, k, effort, allow)
         if request.allow is None:
-            wanted = min(request.k, self._num_nodes)
-            return self._rows.refine(request, self._candidates(request, wanted, effort))
+            return self._nearest(request, effort)
         allowed = int(np.count_nonzero(request.allow))
         wanted = _wider(request.k * len(self._rows) / max(allowed, 1))
         while _ROWS_A_STEP * wanted < allowed:
@@ -169,6 +173,25 @@ class HnswBackend:
             wanted *= 2
         return self._rows.scan(request)
 
+    def _nearest(self, request: Request, effort: int) -> Found:
+        """Search all rows; queries that met nodes of several rows go on apart from the others."""
+        wanted = min(request.k, self._num_nodes)
+        nodes = self._graph.nearest(request.compared, wanted, max(effort, wanted))
+        if self._copies is None or not nodes.size:
+            return self._rows.refine(request, nodes)
+        rows = self._only_row[nodes]
+        if rows.min() >= 0:
+            return self._rows.refine(request, rows)
+        is_plain = rows.min(axis=1) >= 0
+        found = np.empty((len(request), request.k), np.int64)
+        scores = np.empty(found.shape)
+        plain, others = np.flatnonzero(is_plain), np.flatnonzero(~is_plain)
+        if len(plain):
+            found[plain], scores[plain] = self._rows.refine(request.part(plain), rows[plain])
+        copied = self._copied(nodes[others], self._copies, request.k)
+        found[others], scores[others] = self._rows.refine(request.part(others), copied)
+        return found, scores
+
     def save(self, folder: Path) -> None:
         """Write graph and nodes."""
         self._graph.save(folder / "graph.bin")
@@ -178,7 +201,8 @@ class HnswBackend:
     def nbytes(self) -> int:
         """Return the bytes of the graph, its copy of the vectors, and the lists of rows."""
         copies = 0 if self._copies is None else self._copies.nbytes
-        return self._graph.nbytes() + self._node_of.nbytes + copies + self._starts.nbytes
+        lists = self._node_of.nbytes + self._starts.nbytes + self._only_row.nbytes
+        return self._graph.nbytes() + copies + lists
 
     def _candidates(self, request: Request, wanted: int, effort: int) -> Int64[np.ndarray, "b m"]:
         nodes = self._graph.nearest(request.compared, wanted, max(effort, wanted))
@@ -190,8 +214,7 @@ class HnswBackend:
         self, nodes: Int64[np.ndarray, "b m"], request: Request, rows_of: Int64[np.ndarray, " n"]
     ) -> Int64[np.ndarray, "b m2"]:
         """Return the rows of the nodes: of each the first k that are allowed, as equals rank."""
-        if request.allow is None:
-            return self._copied(nodes, rows_of, request.k)
+        assert request.allow is not None  # else `_nearest`
         lists = []
         for found in nodes:
             rows: list[Int64[np.ndarray, " r"]] = []

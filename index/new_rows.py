@@ -112,8 +112,8 @@ def chunk_terms(
 
 def check_components(vectors: Float[np.ndarray, "..."], what: str) -> None:
     """Raise `ValueError` where a component is not a number or too large to compare."""
-    # Not `any(abs > largest)`, which lets NaN pass.
-    if not np.all(np.abs(vectors) <= LARGEST_COMPONENT):
+    # Not `max > largest`, which lets NaN pass.
+    if not np.abs(vectors).max(initial=0.0) <= LARGEST_COMPONENT:
         raise ValueError(
             f"{what} has components that are not finite or larger than {LARGEST_COMPONENT:g};"
             " normalise it"
