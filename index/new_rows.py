@@ -158,7 +158,7 @@ def _parts(value: object) -> Iterator[object]:
             yield value
 
 
-def _is_double(number: float) -> bool:
+def _is_double(number: int | float) -> bool:
     try:
         return math.isfinite(float(number))
     except OverflowError:

@@ -47,7 +47,7 @@ def fuse(near: object, words: object) -> dict[int, float]:
 
 
 def test_what_was_found_in_time_comes_back_as_incomplete(collection: StoredCollection) -> None:
-    whole = collection.search(np.ones(DIM), 9, deadline_s=60)
+    whole = collection.search(np.ones(DIM), 9, deadline_s=60.0)
     assert (whole.complete, whole.scanned, len(whole)) == (True, 5, 5)
     cut = collection.search(np.ones(DIM), 9, deadline_s=SOON)
     assert (cut.complete, cut.scanned, [hit.uri for hit in cut]) == (False, 1, ["u2"])
@@ -72,12 +72,12 @@ def test_a_deadline_in_the_middle_leaves_the_rest_out(
 
 
 def test_the_lane_of_words_is_not_begun_too_late(collection: StoredCollection) -> None:
-    assert len(collection.search_terms("tea", 9, deadline_s=60)) == 3
+    assert len(collection.search_terms("tea", 9, deadline_s=60.0)) == 3
     late = collection.search_terms("tea", 9, deadline_s=SOON)
     assert (late.complete, late.scanned, len(late)) == (False, 0, 0)
     both = collection.search_fused(np.ones(DIM), "tea", 9, depth=9, fuse=fuse, deadline_s=SOON)
     assert (both.complete, both.scanned, [hit.uri for hit in both]) == (False, 1, ["u2"])
-    both = collection.search_fused(np.ones(DIM), "tea", 9, depth=9, fuse=fuse, deadline_s=60)
+    both = collection.search_fused(np.ones(DIM), "tea", 9, depth=9, fuse=fuse, deadline_s=60.0)
     assert (both.complete, len(both)) == (True, 5)
 
 

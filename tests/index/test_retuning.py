@@ -25,8 +25,8 @@ def rows(seed: int, num: int = NUM) -> np.ndarray:
 def tuning(choice: Choice, *, num_rows: int = NUM, recall: float = 0.95) -> Tuning:
     """What a tuner said that saw other vectors."""
     trial = Trial(
-        choice=choice, num_rows=num_rows, recall=1.0, recall_low=1.0, p50_ms=1, p95_ms=1,
-        build_s=1, memory=1,
+        choice=choice, num_rows=num_rows, recall=1.0, recall_low=1.0, p50_ms=1.0, p95_ms=1.0,
+        build_s=1.0, memory=1,
     )  # fmt: skip
     return Tuning(
         target=Target(recall=recall), choice=choice, num_rows=num_rows, dim=DIM, metric="l2",

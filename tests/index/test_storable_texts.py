@@ -48,6 +48,7 @@ def store(database: Engine, place: Place) -> Iterator[CollectionStore]:
         {"metadata": {"tags": ["a", {"b": "\0"}]}},
     ],
 )
+@pytest.mark.untyped
 def test_what_one_of_the_databases_cannot_hold_is_refused_by_both(
     store: CollectionStore, changed: dict[str, Any]
 ) -> None:
