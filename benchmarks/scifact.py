@@ -21,6 +21,7 @@ from index.protocol import Item, NewDocument
 from llm.embedding import load_text_encoder
 from llm.model_catalog import DEFAULT_EMBEDDING_MODEL
 from llm.model_store import ModelStore
+from llm.precision import Precision
 
 _NOISE = 0.5  # of the size of the real spread: neighbours stay near, and no two are equal
 
@@ -79,14 +80,19 @@ def ndcg_and_recall(
     return gains, recalls
 
 
-def encoded(texts: Sequence[str], name: str) -> Float32[np.ndarray, "n d"]:
+def encoded(
+    texts: Sequence[str], name: str, *, precision: Precision = "float32"
+) -> Float32[np.ndarray, "n d"]:
     """Return vectors of texts by the default encoder, from the cache where they are in it."""
     home = load_settings().home
     digest = hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()
-    path = home / "benchmark-vectors" / f"{name}-{digest}.npy"
+    kind = "" if precision == "float32" else f"-{precision}"
+    path = home / "benchmark-vectors" / f"{name}{kind}-{digest}.npy"
     if not path.is_file():
         encoder = load_text_encoder(
-            ModelStore(home).path(DEFAULT_EMBEDDING_MODEL), name=DEFAULT_EMBEDDING_MODEL
+            ModelStore(home).path(DEFAULT_EMBEDDING_MODEL),
+            name=DEFAULT_EMBEDDING_MODEL,
+            precision=precision,
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new.npy")
