@@ -20,6 +20,7 @@ class CollectionRequest(RequestModel):
     language: Language = Language.ENGLISH
     metric: Metric = Metric.COSINE
     fields: dict[str, Kind] = Field(default_factory=dict)
+    token_vectors: bool = False
 
 
 class IndexingModel(BaseModel):
@@ -40,6 +41,7 @@ class CollectionModel(BaseModel):
     num_chunks: int
     embedding_model: str
     dim: int
+    token_vectors: int
     created_at: datetime
     indexing: IndexingModel | None
 
@@ -52,6 +54,7 @@ class CollectionModel(BaseModel):
             num_chunks=info.num_chunks,
             embedding_model=info.embedder,
             dim=info.dim,
+            token_vectors=info.token_vectors,
             created_at=info.created_at,
             indexing=None
             if indexing is None

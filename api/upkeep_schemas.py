@@ -165,6 +165,7 @@ class StatsModel(BaseModel):
     num_chunks: int
     num_old_chunks: int
     text_bytes: int
+    token_bytes: int
     file_bytes: int
     num_segments: int
     num_unsealed: int

@@ -1,5 +1,6 @@
 """What is stored of documents beside their chunks: found by id, by uri, by filter, in order."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -7,6 +8,7 @@ from sqlalchemy import Engine, func, select
 
 from index.database import reading
 from index.derived_lexical import WordSource, WordView
+from index.document_rows import serving
 from index.errors import UnknownDocumentError
 from index.filter_lane import FilterLane
 from index.filter_sql import document_ids
@@ -16,6 +18,8 @@ from index.protocol import DocumentRecord
 from index.stop_words import Language
 from index.tables import documents
 from index.text_cache import TextCache
+from index.token_rows import read_tokens
+from index.token_vectors import Span, TokenVectors
 
 _RECORD = [column for column in documents.c if column.name not in {"collection_id", "text"}]
 
@@ -117,6 +121,16 @@ class DocumentReader:
                 )
             )
             return {row.uri: row.source_sha256 for row in rows}
+
+    def token_vectors(self, spans: Sequence[Span]) -> dict[Span, TokenVectors]:
+        """Return the token vectors of those chunks that are there and have some, undamaged.
+
+        Raises:
+            UnknownCollectionError: the collection was deleted meanwhile.
+        """
+        with reading(self._database) as connection:
+            now = serving(connection, self._key.id, self.name)
+            return read_tokens(connection, self._key.id, now.set_id, now.dim, spans)
 
     def _view(self, stack: ExitStack, where: Filter | None) -> WordView:
         """Open a snapshot of rows, and of words where a filter asks for some."""

@@ -29,6 +29,8 @@ from index.tables import (
     vector_sets,
     vectors,
 )
+from index.token_rows import check_tokens, insert_tokens, most_tokens
+from index.token_vectors import TokenVectors
 
 _BATCH = 500  # ids in one statement: SQLite bounds the number of parameters
 
@@ -172,6 +174,7 @@ class DocumentRows:
         ).all()
         blobs = [row.tobytes() for new in checked for row in new.vectors]
         self._insert_vectors(connection, new_chunks, ids, blobs)
+        self._insert_tokens(connection, checked, ids)
         connection.execute(
             insert(oplog),
             [
@@ -207,6 +210,18 @@ class DocumentRows:
                 for chunk_id, chunk, blob in zip(ids, new_chunks, blobs, strict=True)
             ],
         )
+
+    def _insert_tokens(
+        self, connection: Connection, checked: Sequence[CheckedDocument], ids: Sequence[int]
+    ) -> None:
+        now = serving(connection, self._collection_id, self._name)
+        most = most_tokens(connection, self._collection_id)
+        found: list[TokenVectors] = []
+        for new in checked:
+            check_tokens(new.document, dim=now.dim, most=most)
+            found += new.document.token_vectors or ()
+        if found:
+            insert_tokens(connection, now.set_id, ids, found)
 
     def _chunk_ids(self, connection: Connection, document_ids: Sequence[str]) -> list[int]:
         found: list[int] = []

@@ -21,7 +21,7 @@ class ProblemKind(StrEnum):
 
     DATABASE = "database"  # SQLite's own structure: restore a copy, or ingest again
     DOCUMENT = "document"  # a text or a record: ingest the document again
-    VECTOR = "vector"  # a chunk or its vector: ingest the document again
+    VECTOR = "vector"  # a chunk or one of its vectors: ingest the document again
     LOG = "log"  # the numbering of writes: acknowledged ones are missing, or the log disagrees
     WORDS = "words"  # the keyword index: repair makes it anew
     FILE = "file"  # segments, manifests, CURRENT: repair builds them again
@@ -65,6 +65,7 @@ class CollectionStats:
     num_chunks: int
     num_old_chunks: int
     text_bytes: int
+    token_bytes: int
     file_bytes: int
     num_segments: int
     num_unsealed: int

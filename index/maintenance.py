@@ -33,6 +33,7 @@ from index.retuning import Retuning
 from index.sealing import Sealing, Upkept
 from index.segments import Segment
 from index.tables import chunks, commits, documents, old_chunks, old_documents
+from index.token_rows import token_bytes
 from index.tuning import Target
 from index.tuning_store import TuningStore
 from index.verifier import Verifier
@@ -239,6 +240,7 @@ class Maintenance:
                 )
             )
             since = first_write(connection, self.key.id)
+            tokens = token_bytes(connection, self.key.id)
             num_documents, num_chunks, num_old = (
                 connection.scalar(
                     select(func.count())
@@ -256,6 +258,7 @@ class Maintenance:
             num_chunks=num_chunks,
             num_old_chunks=num_old,
             text_bytes=int(text_bytes or 0),
+            token_bytes=tokens,
             file_bytes=sum(sizes),
             num_segments=how.num_segments,
             num_unsealed=how.num_scanned,

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from index.filters import Filter
+from index.token_vectors import TokenVectors
 
 
 class Metric(StrEnum):
@@ -139,7 +140,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NewDocument:
-    """A document to store, with one row of `vectors` per item; see `Collection.upsert`."""
+    """A document to store, with one row of `vectors` per item; see `Collection.upsert`.
+
+    `token_vectors` has one entry per item where the collection keeps them, and is None elsewhere.
+    """
 
     uri: str
     title: str
@@ -149,6 +153,7 @@ class NewDocument:
     items: Sequence[Item]
     vectors: Float[np.ndarray, "n d"]
     metadata: Mapping[str, str | int] = field(default_factory=dict)
+    token_vectors: Sequence[TokenVectors] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +242,10 @@ Fusion = Callable[[Sequence[Scored], Sequence[Scored]], Mapping[int, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionInfo:
-    """What a collection is and how much it holds."""
+    """What a collection is and how much it holds.
+
+    `token_vectors` is how many vectors of its tokens a chunk has at most, 0 where none are kept.
+    """
 
     name: str
     embedder: str
@@ -247,6 +255,7 @@ class CollectionInfo:
     num_documents: int
     num_chunks: int
     created_at: datetime
+    token_vectors: int = 0
 
 
 @runtime_checkable  # for the lane that checks shapes at run time

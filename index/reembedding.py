@@ -24,7 +24,14 @@ from index.live_index import CollectionKey
 from index.new_rows import check_components
 from index.row_digests import vector_digest
 from index.stored_texts import ChunkText, stored_texts
-from index.tables import chunks, collections, tunings, vector_sets, vectors
+from index.tables import (
+    chunks,
+    collections,
+    token_vectors,
+    tunings,
+    vector_sets,
+    vectors,
+)
 
 _BATCH = 256
 
@@ -132,6 +139,7 @@ class Reembedding:
                 vector_sets.c.collection_id == self._key.id, vector_sets.c.id != now.set_id
             )
             num = connection.execute(delete(vectors).where(vectors.c.set_id.in_(others))).rowcount
+            connection.execute(delete(token_vectors).where(token_vectors.c.set_id.in_(others)))
             connection.execute(
                 delete(vector_sets).where(
                     vector_sets.c.collection_id == self._key.id, vector_sets.c.id != now.set_id

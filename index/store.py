@@ -34,9 +34,10 @@ from index.protocol import CollectionInfo, Metric, NewDocument
 from index.reembedding import Reembedding
 from index.sealing import Sealing
 from index.stop_words import Language
-from index.tables import chunks, collections, documents, vector_sets
+from index.tables import chunks, collections, documents, token_options, vector_sets
 from index.term_renewal import renew_terms
 from index.text_cache import TextCache
+from index.token_rows import check_most, declare_tokens, token_bytes
 from index.tuning_store import TuningStore
 from index.upkeep import Upkeep
 from index.versions import Versions
@@ -103,7 +104,7 @@ class CollectionStore:
         if self._lexical_file is not None:
             self._lexical_file.close()
 
-    def create(
+    def create(  # noqa: PLR0913  # all by name
         self,
         name: str,
         *,
@@ -113,11 +114,13 @@ class CollectionStore:
         metric: Metric = Metric.COSINE,
         language: Language = Language.ENGLISH,
         fields: Mapping[str, Kind] | None = None,
+        token_vectors: int = 0,
     ) -> CollectionInfo:
         """Make an empty collection for the vectors of one embedder and texts of one language.
 
         `fields` of the documents' metadata are declared with their kinds: filters find them
-        quickly, and a document with a value of another kind is refused.
+        quickly, and a document with a value of another kind is refused. Of each chunk up to
+        `token_vectors` vectors of its tokens are kept, which documents must bring.
 
         Raises:
             CollectionExistsError: the name is taken.
@@ -126,6 +129,7 @@ class CollectionStore:
         check_collection_name(name)
         if dim < 1:
             raise ValueError(f"dim must be >= 1, got {dim}")
+        check_most(token_vectors)
         with writing(self._database) as connection:
             if connection.scalar(select(collections.c.id).where(collections.c.name == name)):
                 raise CollectionExistsError(
@@ -158,6 +162,7 @@ class CollectionStore:
             if self._lexical_file is None:
                 LexicalTable(int(collection_id or 0)).create(connection)
             declare(connection, int(collection_id or 0), fields or {})
+            declare_tokens(connection, int(collection_id or 0), token_vectors)
             # What lies there is of another database that stood in this place.
             remove_tree(self._folder / str(collection_id))
             return _info(connection, name)
@@ -166,6 +171,12 @@ class CollectionStore:
         """Return what a collection is and holds; raises `UnknownCollectionError`."""
         with reading(self._database) as connection:
             return _info(connection, name)
+
+    def token_bytes(self, name: str) -> int:
+        """Return how many bytes the token vectors take; raises `UnknownCollectionError`."""
+        key = self._opened(name).live.key
+        with reading(self._database) as connection:
+            return token_bytes(connection, key.id)
 
     def delete(self, name: str) -> None:
         """Remove a collection and all it holds; raises `UnknownCollectionError`."""
@@ -337,7 +348,8 @@ def _infos() -> Any:
         .where(chunks.c.collection_id == collections.c.id)
         .scalar_subquery()
         .label("num_chunks"),
-    )
+        func.coalesce(token_options.c.most, 0).label("token_vectors"),
+    ).outerjoin(token_options, token_options.c.collection_id == collections.c.id)
 
 
 def _info(connection: Connection, name: str) -> CollectionInfo:
@@ -357,6 +369,7 @@ def _to_info(row: Any) -> CollectionInfo:
         num_documents=row.num_documents,
         num_chunks=row.num_chunks,
         created_at=row.created_at,
+        token_vectors=row.token_vectors,
     )
 
 

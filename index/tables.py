@@ -122,6 +122,26 @@ vectors = Table(
     Column("vector", LargeBinary, nullable=False),  # little-endian float32
 )
 
+# Of collections that keep token vectors: how many a chunk has at most.
+token_options = Table(
+    "token_options",
+    metadata,
+    _collection_key(),
+    Column("most", Integer, nullable=False),
+)
+
+# The token vectors of a chunk, of the vector set that served when it was written; see
+# `index.token_rows`.
+token_vectors = Table(
+    "token_vectors",
+    metadata,
+    Column("chunk_id", Integer, ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True),
+    Column("set_id", Integer, primary_key=True),
+    Column("scale", Float, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("codes", LargeBinary, nullable=False),  # [m, d] int8
+)
+
 # What proves a document's row, and when this version of it was stored. Not columns of `documents`:
 # there they would lie behind the text.
 document_versions = Table(

@@ -38,6 +38,7 @@ from index.tables import (
     oplog,
     vector_sets,
 )
+from index.token_rows import damaged_tokens
 from index.word_check import word_problems
 
 _SHOWN = 20  # lines of SQLite's check
@@ -98,6 +99,7 @@ class Verifier:
             *self._database_checked(connection),
             *self._documents_checked(connection),
             *self._vectors_checked(connection, stored, live),
+            *self._tokens_checked(connection, now),
             *self._old_checked(connection),
             *self._log_checked(connection, now, live),
             *(Problem(kind=ProblemKind.WORDS, what=what) for what in words),
@@ -193,6 +195,10 @@ class Verifier:
             )
         for chunk_id, what in sorted(stored.damaged.items()):
             yield Problem(kind=ProblemKind.VECTOR, what=what, uri=uris[chunk_id])
+
+    def _tokens_checked(self, connection: Connection, now: Serving) -> Iterator[Problem]:
+        for uri, what in damaged_tokens(connection, self._key.id, now.set_id, now.dim):
+            yield Problem(kind=ProblemKind.VECTOR, what=what, uri=uri)
 
     def _old_checked(self, connection: Connection) -> Iterator[Problem]:
         for row in connection.execute(

@@ -79,6 +79,22 @@ class TextEncoder:
         np.add.at(merged, owners, vectors)
         return merged / np.linalg.norm(merged, axis=1, keepdims=True)
 
+    def token_vectors(
+        self, texts: Sequence[str], kind: Literal["query", "passage"]
+    ) -> list[Float32[np.ndarray, "t d"]]:
+        """Return a unit row for each token of each text; see `rag.late_interaction.TokenEncoder`.
+
+        Raises:
+            ValueError: a passage is longer than `max_tokens`.
+        """
+        out: list[Float32[np.ndarray, "t d"]] = []
+        for i, encoding in enumerate(self._tokenizer.encode_batch(list(texts))):
+            with self._lock:
+                states = self._runner.states(self._windows(encoding.ids, kind, i))
+            found = np.concatenate(states)
+            out.append(found / np.linalg.norm(found, axis=1, keepdims=True))
+        return out
+
     def _windows(self, token_ids: list[int], kind: str, i: int) -> list[list[int]]:
         if len(token_ids) <= self.max_tokens:
             return [token_ids]

@@ -15,9 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-import numpy as np
-from jaxtyping import Float
-
 from index.errors import CollectionExistsError, EmbedderMismatchError, UnknownCollectionError
 from index.protocol import CollectionInfo, DocumentRecord, Item, NewDocument
 from rag.chunking import chunk
@@ -204,7 +201,8 @@ class Ingestor:
                 f"collection {collection!r} holds vectors of {info.embedder} ({info.fingerprint}),"
                 f" not of {embedder.name} ({embedder.fingerprint}); ingest into a new collection"
             )
-        return _Run(self._store.open(collection), embedder, hooks, total)
+        tokens = info.token_vectors
+        return _Run(self._store.open(collection), embedder, hooks, (total, tokens))
 
     def _load_file(self, file: SourceFile, known: Mapping[str, str]) -> Document | FileReport:
         if file.skipped:
@@ -266,17 +264,20 @@ class _Run:
     """One pass over some sources; every source ends as one report, under its number."""
 
     def __init__(
-        self, target: StoredDocuments, embedder: Embedder, hooks: _Hooks, total: int
+        self, target: StoredDocuments, embedder: Embedder, hooks: _Hooks, sizes: tuple[int, int]
     ) -> None:
         self._target = target
         self._embedder = embedder
         self._hooks = hooks
-        self._total = total
+        self._total, most_tokens = sizes
         self._known = dict(target.sources())
         self._reports: dict[int, FileReport] = {}
         self._open: dict[int, tuple[Document, list[Item]]] = {}  # not stored yet
         self._queue = VectorQueue(
-            embedder, before_batch=hooks.goes_on, after_batch=self._tell_embedded
+            embedder,
+            before_batch=hooks.goes_on,
+            after_batch=self._tell_embedded,
+            most_tokens=most_tokens,
         )
 
     def ingest(self, sources: Iterable[_Source]) -> list[FileReport]:
@@ -344,7 +345,7 @@ class _Run:
     def _upsert(self, ready: Sequence[Embedded]) -> None:
         if not ready:
             return
-        documents = [_new_document(*self._open[e.key], e.vectors) for e in ready]
+        documents = [_new_document(*self._open[e.key], e) for e in ready]
         records = self._target.upsert_many(documents, fingerprint=self._embedder.fingerprint)
         for embedded, record in zip(ready, records, strict=True):
             outcome = Outcome.UPDATED if record.uri in self._known else Outcome.ADDED
@@ -366,9 +367,7 @@ class _Run:
         self._hooks.tell(phase, done, self._total, uri)
 
 
-def _new_document(
-    document: Document, items: Sequence[Item], vectors: Float[np.ndarray, "n d"]
-) -> NewDocument:
+def _new_document(document: Document, items: Sequence[Item], embedded: Embedded) -> NewDocument:
     return NewDocument(
         uri=document.uri,
         title=document.title,
@@ -376,7 +375,8 @@ def _new_document(
         source_sha256=document.source_sha256,
         text=document.text,
         items=items,
-        vectors=vectors,
+        vectors=embedded.vectors,
+        token_vectors=embedded.token_vectors,
         metadata=document.metadata,
     )
 

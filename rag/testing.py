@@ -62,6 +62,12 @@ class HashingEmbedder:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
+    def token_vectors(self, texts: Sequence[str], kind: TextKind) -> list[np.ndarray]:
+        """Return one row per word or mark, that which `encode` gives it."""
+        encoder = HashingEmbedder(dim=self.dim, max_tokens=self.max_tokens)
+        found = (_WORD.findall(text) or [""] for text in texts)
+        return [encoder.encode(words, kind) for words in found]
+
 
 class MemoryDocuments:
     """The documents of one collection, by uri, as they were stored last."""

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from index.token_vectors import TokenVectors
 from rag.embedder import Embedder
+from rag.late_interaction import TokenEncoder, passage_tokens
 
 MAX_BATCH = 8
 _WINDOW = 128  # texts that are sorted by length before they are cut into batches
@@ -23,6 +25,7 @@ class Embedded:
 
     key: int
     vectors: Float[np.ndarray, "n d"]
+    token_vectors: Sequence[TokenVectors] | None = None
     failure: str = ""
 
 
@@ -32,6 +35,7 @@ class _Work:
     texts: list[str]
     vectors: Float[np.ndarray, "n d"]
     num_open: int
+    tokens: list[TokenVectors | None]
     failures: list[str] = field(default_factory=list)
 
 
@@ -47,6 +51,8 @@ class _Entry(NamedTuple):
 class VectorQueue:
     """Gathers texts and embeds them.
 
+    With `most_tokens`, up to so many vectors of its tokens come with each text.
+
     `before_batch` may block, or return False to stop: what is done by then is handed out, the rest
     stays. `after_batch` is told the key of a document in the batch.
     """
@@ -57,7 +63,16 @@ class VectorQueue:
         *,
         before_batch: Callable[[], bool],
         after_batch: Callable[[int], None],
+        most_tokens: int = 0,
     ) -> None:
+        """Take the embedder; raises `ValueError` where it gives no vectors of tokens, if asked."""
+        self._tokens = embedder if isinstance(embedder, TokenEncoder) else None
+        if most_tokens and self._tokens is None:
+            raise ValueError(
+                f"the collection keeps token vectors, which {embedder.name} does not give; ingest"
+                " into one without"
+            )
+        self._most_tokens = most_tokens
         self._embedder = embedder
         self._before_batch = before_batch
         self._after_batch = after_batch
@@ -79,7 +94,7 @@ class VectorQueue:
     def put(self, key: int, texts: Sequence[str]) -> None:
         """Add the texts of a document, at least one."""
         vectors = np.zeros((len(texts), self._embedder.dim), np.float32)
-        work = _Work(key, list(texts), vectors, len(texts))
+        work = _Work(key, list(texts), vectors, len(texts), [None] * len(texts))
         self._waiting += [_Entry(work, i) for i in range(len(texts))]
         self.num_texts += len(texts)
 
@@ -97,8 +112,12 @@ class VectorQueue:
         return finished
 
     def _embed(self, batch: Sequence[_Entry]) -> None:
+        texts = [entry.text for entry in batch]
+        tokens: list[TokenVectors] = []
         try:
-            vectors = self._embedder.encode([entry.text for entry in batch], "passage")
+            vectors = self._embedder.encode(texts, "passage")
+            if self._most_tokens and self._tokens is not None:
+                tokens = passage_tokens(self._tokens, texts, self._most_tokens)
         except ValueError as error:
             if len(batch) > 1:  # find the text that is to blame; the others are none the worse
                 for entry in batch:
@@ -107,8 +126,9 @@ class VectorQueue:
                 batch[0].work.failures.append(str(error))
                 self._close(batch[0])
             return
-        for entry, vector in zip(batch, vectors, strict=True):
+        for i, (entry, vector) in enumerate(zip(batch, vectors, strict=True)):
             entry.work.vectors[entry.i] = vector
+            entry.work.tokens[entry.i] = tokens[i] if tokens else None
             self._close(entry)
 
     def _close(self, entry: _Entry) -> None:
@@ -117,4 +137,12 @@ class VectorQueue:
         work.num_open -= 1
         if not work.num_open:
             failure = work.failures[0] if work.failures else ""
-            self._finished.append(Embedded(key=work.key, vectors=work.vectors, failure=failure))
+            tokens = [each for each in work.tokens if each is not None]
+            self._finished.append(
+                Embedded(
+                    key=work.key,
+                    vectors=work.vectors,
+                    token_vectors=tokens if self._most_tokens else None,
+                    failure=failure,
+                )
+            )

@@ -10,6 +10,7 @@ from api.passage_search import PassageSearch
 from api.schemas import Deleted, HitList, SearchRequest
 from index.declared_fields import check_names
 from index.protocol import CollectionInfo
+from rag.late_interaction import most_vectors
 
 router = APIRouter()
 
@@ -26,6 +27,8 @@ def create_collection(body: CollectionRequest, application: ApplicationDep) -> C
     embedder = application.embedder
     with caller_mistakes("fields"):
         check_names(body.fields)
+    with caller_mistakes("token_vectors"):
+        most = most_vectors(embedder, wanted=body.token_vectors)
     with caller_mistakes("name"):
         info = application.store.create(
             body.name,
@@ -35,6 +38,7 @@ def create_collection(body: CollectionRequest, application: ApplicationDep) -> C
             metric=body.metric,
             language=body.language,
             fields=body.fields,
+            token_vectors=most,
         )
     return _shown(application, info)
 

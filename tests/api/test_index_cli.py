@@ -81,7 +81,7 @@ def described(capsys: pytest.CaptureFixture[str], name: str, *more: str) -> dict
 
 
 def test_a_collection_is_made_described_and_deleted(capsys: pytest.CaptureFixture[str]) -> None:
-    made = ("--language", "french", "--metric", "l2", "--field", "n=number")
+    made = ("--language", "french", "--metric", "l2", "--field", "n=number", "--token-vectors")
     assert run("index", "create", "tea", *made) == 0
     assert "tea: made for hashing, 64 components" in out(capsys)
     assert run("index", "create", "tea") == 1
@@ -92,7 +92,10 @@ def test_a_collection_is_made_described_and_deleted(capsys: pytest.CaptureFixtur
     )  # fmt: skip
     assert (found["num_documents"], found["tuning"]) == (0, None)
     assert run("index", "describe", "tea") == 0
-    assert "0 documents, 0 chunks" in out(capsys)
+    shown = out(capsys)
+    assert "0 documents, 0 chunks" in shown
+    assert "up to 32 a chunk, 0 bytes" in shown
+    assert (found["token_vectors"], found["token_bytes"]) == (32, 0)
     assert run("index", "delete", "tea") == 2  # nobody can be asked here
     assert "--yes" in capsys.readouterr().err
     assert run("index", "delete", "tea", "--yes", "--json") == 0
