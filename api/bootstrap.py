@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy
 
 from api.application import Application
+from api.errors import TenantUnavailableError
 from api.foreground import Foreground
 from api.readiness import Readiness
 from api.settings import Settings, unworkable_settings
@@ -23,6 +24,7 @@ from api.tenants import Tenants
 from api.watermark_finder import Entropies, MarkFinder
 from api.watermark_keys import open_ring
 from api.watermark_schemes import SCHEME_NAMES, scheme_named, scheme_of_greedy
+from index.errors import IndexStoreError
 from index.store import CollectionStore
 from llm.async_engine import AsyncEngine
 from llm.checkpoint import Decoder, load_decoder
@@ -243,6 +245,18 @@ def index_language_topics(application: Application, on_progress: OnProgress | No
     application.ingestor.ingest_documents(
         topics, application.settings.default_collection, total=len(topics), on_progress=report
     )
+
+
+def watch_indexes(application: Application) -> None:
+    """Look after the indexes of all tenants once, in the background: see `CollectionStore.watch`.
+
+    A tenant whose data cannot be opened is left out, which the log says.
+    """
+    for name in ("", *application.settings.tenants):
+        try:
+            application.of_tenant(name).store.watch()
+        except (TenantUnavailableError, IndexStoreError) as error:
+            logger.warning("the indexes of tenant %r are not looked after: %s", name, error)
 
 
 def start_library_indexing(application: Application) -> None:

@@ -182,13 +182,13 @@ class StoredCollection(DocumentReader):
                 keys, scores = self._live.nearest(
                     connection, query, k, allowed=allowed, deadline=deadline
                 )
-                num_rows, looked_at = len(self._live), self._live.num_looked_at
+                num_rows, passed_over = len(self._live), self._live.num_passed_over
                 is_whole = self._live.explain().is_complete
             num = num_rows if allowed is None else len(allowed)
             hits = self._hits(connection, zip(keys.tolist(), scores.tolist(), strict=True))
             route = route_of(None if allowed is None else num, num_rows)
             found = _result(hits, k, num, seq, lane="dense", route=route)
-            return found if is_whole and looked_at == num else found.cut(looked_at)
+            return found if is_whole and not passed_over else found.cut(num - passed_over)
 
     def search_fused(  # all by name
         self,
@@ -225,7 +225,7 @@ class StoredCollection(DocumentReader):
                 keys, scores = self._live.nearest(
                     view.rows, query, depth, allowed=allowed, deadline=deadline
                 )
-                num_rows, looked_at = len(self._live), self._live.num_looked_at
+                num_rows, passed_over = len(self._live), self._live.num_passed_over
                 is_late = deadline.is_over
                 is_whole = self._live.explain().is_complete and not is_late
                 postings = NO_POSTINGS
@@ -244,7 +244,7 @@ class StoredCollection(DocumentReader):
             fused = sorted(fuse(*lanes).items(), key=lambda pair: (-pair[1], pair[0]))[:k]
             num = num_rows if allowed is None else len(allowed)
             result = _result(self._hits(view.rows, fused), k, num, seq, lane="both")
-            return result if is_whole and looked_at == num else result.cut(looked_at)
+            return result if is_whole and not passed_over else result.cut(num - passed_over)
 
     def _uris(self, connection: Connection, chunk_ids: set[int]) -> dict[int, str]:
         ids = sorted(chunk_ids)

@@ -94,7 +94,7 @@ class LiveIndex:
     ) -> None:
         self.lock = threading.Lock()
         self.key = collection
-        self.num_looked_at = 0  # chunks that the last search could have found
+        self.num_passed_over = 0  # chunks that the last search did not come to
         self.folder = folder
         self._threads = threads
         self._on_due = on_due
@@ -119,7 +119,7 @@ class LiveIndex:
         """Return chunk ids and similarities of the min(k, allowed) nearest, best first.
 
         Equal similarities come in the order of the ids. Segments that it does not come to before
-        the deadline are left out; `num_looked_at` says how many chunks were not.
+        the deadline are left out; `num_passed_over` says how many chunks that is.
 
         Raises:
             UnknownCollectionError: the collection was deleted.
@@ -129,20 +129,15 @@ class LiveIndex:
             raise ValueError(f"k must be >= 1, got {k}")
         self.catch_up(connection)
         found = [self._memtable.search(query, k, allowed=allowed)]
-        self.num_looked_at = (
-            len(self._memtable)
-            if allowed is None
-            else len(np.intersect1d(self._memtable.keys, allowed, assume_unique=True))
-        )
+        self.num_passed_over = 0
         for segment in self._segments:
-            if deadline.is_over:
-                break
             allow = segment.alive
             if allowed is not None:
                 allow = allow & np.isin(segment.ids, allowed)
-            num_allowed = int(np.count_nonzero(allow))
-            self.num_looked_at += num_allowed
-            if not num_allowed:
+            if deadline.is_over:
+                self.num_passed_over += int(np.count_nonzero(allow))
+                continue
+            if not allow.any():
                 continue
             rows, scores = search_allowed(
                 segment.backend,

@@ -235,6 +235,17 @@ class CollectionStore:
             has_words=self._lexical_file is None,
         )
 
+    def watch(self) -> None:
+        """Look after all collections once, in the thread that writes files; returns at once.
+
+        What is due is written, and their canaries are asked, whoever writes or asks nothing.
+        """
+        for info in self.list():
+            try:
+                self._upkeep.notify(self._opened(info.name).live.key.id)
+            except UnknownCollectionError:  # deleted meanwhile
+                continue
+
     def reembedding(self, name: str) -> Reembedding:
         """Return what changes the embedder of a collection.
 

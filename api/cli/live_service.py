@@ -71,6 +71,7 @@ class LiveService:
             self._gate.open(create_app(application), application)
             self._announce(application)
             bootstrap.start_library_indexing(application)
+            bootstrap.watch_indexes(application)
         except _LoadingStoppedError:
             pass
         except BaseException as error:  # noqa: BLE001  # raised again in the main thread

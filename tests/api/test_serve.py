@@ -58,6 +58,7 @@ bootstrap.prepare_models = prepare
 bootstrap.build = build
 bootstrap.index_language_topics = lambda application, on_progress: None
 bootstrap.start_library_indexing = lambda application: None
+bootstrap.watch_indexes = lambda application: None
 main(sys.argv[1:])
 """
 

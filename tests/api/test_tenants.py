@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, inspect, select, text
 from starlette.testclient import TestClient
 
+from api import bootstrap
 from api.access import own_key
 from api.errors import ConfigurationError
 from api.settings import Settings, load_settings
@@ -18,6 +19,7 @@ from api.tenant import encoded, place_of
 from api.testing import application_of_doubles
 from index import tables
 from index.database import open_database, reading, writing
+from index.store import CollectionStore
 from tests.api.conftest import client_with, local_client
 from tests.api.test_access import bearer
 from tests.api.test_completions import error_of
@@ -228,3 +230,14 @@ def test_a_command_opens_the_database_of_a_tenant(
         if database.dialect.name == "postgresql":
             with writing(database) as connection:
                 connection.exec_driver_sql(f"DROP SCHEMA {place.schema[:20]}_acme CASCADE")
+
+
+def test_the_indexes_of_every_tenant_are_looked_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    with application_of_doubles(tmp_path, **KEYS) as built:
+        monkeypatch.setattr(CollectionStore, "watch", lambda store: seen.append(id(store)))
+        bootstrap.watch_indexes(built)
+        services = [built, built.of_tenant("Acme"), built.of_tenant("globex/..")]
+        assert seen == [id(service.store) for service in services]

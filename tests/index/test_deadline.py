@@ -65,7 +65,7 @@ def test_a_deadline_in_the_middle_leaves_the_rest_out(
     collection: StoredCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collection.search(np.ones(DIM), 9)
-    looks = iter([False, True])
+    looks = iter([False, True, True])
     monkeypatch.setattr(Deadline, "is_over", property(lambda _: next(looks)))
     cut = collection.search(np.ones(DIM), 9)
     assert (cut.complete, cut.scanned, len(cut)) == (False, 3, 3)

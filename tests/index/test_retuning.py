@@ -147,14 +147,19 @@ def test_a_collection_that_grew_fourfold_is_tuned_anew(
     assert latest.num_rows == NUM
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
 def test_what_is_measured_is_mended_in_the_background(
-    store: CollectionStore, collection: StoredCollection, database: Engine
+    store: CollectionStore, collection: StoredCollection, database: Engine, is_asked: bool
 ) -> None:
+    """When its health is asked, and when a server begins."""
     store.tunings.save("a", tuning(STARVED))
     seal(collection, database)
-    assert store.maintenance("a").health(measure=True).is_breached
+    if is_asked:
+        assert store.maintenance("a").health(measure=True).is_breached
+    else:
+        store.watch()
     until = time.monotonic() + 30
-    while store.maintenance("a").health().is_breached:
+    while (health := store.maintenance("a").health()).is_breached or health.recall is None:
         assert time.monotonic() < until
         time.sleep(0.05)
     assert recall(collection) >= 0.93
