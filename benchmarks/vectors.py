@@ -30,6 +30,7 @@ from llm.thread_count import set_threads
 DEFAULT_DATA = Path(os.environ.get("CAUSERIE_DATA") or REPOSITORY.parent / "shared" / "data")
 NUM_BASE, NUM_QUERIES = 100_000, 2_000
 _PART = 2_000
+_MOST_TRIALS, _NEAR_ENOUGH = 8, 0.005  # of the bisection, in cosine
 _MADE = 50_000
 
 
@@ -69,29 +70,31 @@ def made_vectors(
     covariance = np.cov(real[rng.choice(len(real), 20_000, replace=False)], rowvar=False)
     values, axes = np.linalg.eigh(covariance)
     shape = (axes * np.sqrt(np.maximum(values, 0))).T.astype(np.float32)
-    path = load_settings().home / "benchmark-vectors" / f"made-{num}-{seed}-{real.shape}.npy"
+    path = load_settings().home / "benchmark-vectors" / f"made-{num}-{seed}-{len(real)}-whole.npy"
 
-    def make(count: int, size: float, draws: np.random.Generator) -> Float32[np.ndarray, "b d"]:
-        picked = real[draws.integers(0, len(real), count)]
-        noise = draws.standard_normal((count, len(shape)), np.float32) @ shape
-        return unit_rows(picked + size * noise)
+    def fill(out: Float32[np.ndarray, "m d"], size: float) -> None:
+        draws = np.random.default_rng(seed + 1)
+        for at in range(0, num, _MADE):
+            count = min(_MADE, num - at)
+            picked = real[draws.integers(0, len(real), count)]
+            noise = draws.standard_normal((count, len(shape)), np.float32) @ shape
+            out[at : at + count] = unit_rows(picked + size * noise)
 
     if not path.is_file():
+        new = path.with_suffix(".new")
+        out = np.lib.format.open_memmap(new, "w+", np.float32, (num, real.shape[1]))
         low, high = 0.0, 2.0
-        for _ in range(5):
-            # On a tenth of the set, which is quick and sparser than all of it.
+        for _ in range(_MOST_TRIALS):
+            # On the whole set: several made of one real vector are neighbours of each other.
             size = (low + high) / 2
-            trial = make(num // 10, size, np.random.default_rng(seed))
-            index = exact.build(trial, Metric.COSINE, seed=0, threads=1)
-            low, high = (size, high) if _tenth(index, trial[:100]) > wanted else (low, size)
-        draws = np.random.default_rng(seed + 1)
-        out = np.lib.format.open_memmap(
-            path.with_suffix(".new"), "w+", np.float32, (num, real.shape[1])
-        )
-        for at in range(0, num, _MADE):
-            out[at : at + _MADE] = make(min(_MADE, num - at), (low + high) / 2, draws)
+            fill(out, size)
+            index = exact.build(out, Metric.COSINE, seed=0, threads=1)
+            reached = _tenth(index, np.asarray(out[:50]))
+            if abs(reached - wanted) < _NEAR_ENOUGH:
+                break
+            low, high = (size, high) if reached > wanted else (low, size)
         out.flush()
-        path.with_suffix(".new").replace(path)
+        new.replace(path)
     made = np.load(path, mmap_mode="r")
     index = exact.build(made, Metric.COSINE, seed=0, threads=1)
     return made, wanted, _tenth(index, np.asarray(made[:50]))

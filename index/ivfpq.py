@@ -151,8 +151,11 @@ class IvfPqBackend:
     ) -> tuple[Int64[np.ndarray, "b k"], Float64[np.ndarray, "b k"]]:
         """Return min(k, allowed) rows and their similarities, best first."""
         request = self._rows.request(queries, k, effort, allow)
-        if request.allow is not None and self._is_small(request.allow, effort):
-            return self._rows.scan(request)
+        if request.allow is not None:
+            num_allowed = int(np.count_nonzero(request.allow))
+            effort = self._widened(effort, num_allowed)
+            if self._is_small(num_allowed, effort):
+                return self._rows.scan(request)
         set_threads(self._rows.threads)
         wanted = max(request.k * self._builder.refined, _FEWEST_REFINED)
         narrowed = selector(request.allow)  # held until the search is over
@@ -179,10 +182,17 @@ class IvfPqBackend:
         tables = (lists.nlist + _CODES) * lists.d * 4
         return int(codes + tables)
 
-    def _is_small(self, allow: Bool[np.ndarray, " n"], effort: int) -> bool:
+    def _widened(self, effort: int, num_allowed: int) -> int:
+        """Return how many lists hold as many allowed rows as `effort` lists hold rows.
+
+        The nearest allowed rows lie farther out than the nearest ones, and so do their lists.
+        """
+        return min(self.num_lists, -(-effort * len(self._rows) // max(num_allowed, 1)))
+
+    def _is_small(self, num_allowed: int, effort: int) -> bool:
         """Say whether the allowed rows are fewer than a search of all lists would look at."""
         visited = len(self._rows) * min(effort, self.num_lists) // self.num_lists
-        return int(np.count_nonzero(allow)) <= max(visited // 8, 1024)
+        return num_allowed <= max(visited // 8, 1024)
 
 
 def _parameters(nprobe: int, narrowed: Any) -> Any:

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from index.backend_contract import DIM, AnnBackendContract, rows_for
+from index.distance import unit_rows
+from index.flat import FlatBuilder
 from index.ivfpq import IvfPqBuilder
 from index.protocol import Metric
+from index.recall import recall_of
 
 
 class TestIvfPq(AnnBackendContract):
@@ -47,3 +50,21 @@ def test_bad_parameters_are_named() -> None:
         IvfPqBuilder(refined=0)
     with pytest.raises(ValueError, match=f"at most the {DIM} components, got 99"):
         IvfPqBuilder(num_codes=99).build(rows_for(Metric.L2), Metric.L2, seed=1, threads=1)
+
+
+def test_a_filter_makes_it_visit_more_lists() -> None:
+    """The lists that hold the ten nearest rows hold few of the ten nearest allowed ones."""
+    draws = np.random.default_rng(3)
+    centres = unit_rows(draws.standard_normal((150, 24)))
+    picked = centres[draws.integers(0, len(centres), 30_000)]
+    rows = unit_rows(picked + 0.15 * draws.standard_normal(picked.shape))
+    queries = unit_rows(rows[:100] + 0.05 * draws.standard_normal((100, 24)))
+    backend = IvfPqBuilder(refined=40).build(rows, Metric.COSINE, seed=1, threads=1)
+    allow = draws.random(len(rows)) < 0.1
+    oracle = FlatBuilder().build(rows, Metric.COSINE, seed=1, threads=1)
+
+    def recall(allowed: np.ndarray | None) -> float:
+        truth = oracle.search(queries, 10, effort=1, allow=allowed)[1]
+        return recall_of(backend.search(queries, 10, effort=6, allow=allowed)[1], truth).value
+
+    assert recall(allow) >= recall(None) - 0.02
