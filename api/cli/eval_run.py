@@ -16,6 +16,7 @@ from api.cli.eval_build import default_set, evaluation_folder
 from api.cli.index_options import Collection, Tenant, settings_for
 from api.cli.progress import OnProgress, progress_bars
 from api.evaluation_desk import OnResult, RunPlan, run_plan
+from api.evaluation_page import page_of
 from api.evaluation_runs import RunRecord, RunStore
 from api.settings import Settings
 from api.state_database import state_database
@@ -43,6 +44,10 @@ def run(  # noqa: PLR0913  # options of a command
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="All figures as JSON.", show_default=False),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A report with plots, one file.", show_default=False),
     ] = None,
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit code 3 where a figure is surely worse.")
@@ -93,6 +98,8 @@ def run(  # noqa: PLR0913  # options of a command
     _print(record, summary, comparison, before)
     if json_file is not None:
         json_file.write_text(json.dumps(to_json(record, summary, comparison), indent=2) + "\n")
+    if html is not None:
+        html.write_text(page_of(record, summary, comparison, before), encoding="utf-8")
     if gate and comparison is not None and comparison.losses:
         raise typer.Exit(3)
 

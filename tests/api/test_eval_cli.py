@@ -92,6 +92,12 @@ def test_the_gate_closes_where_documents_are_gone(
         collection.delete(record.id)
     store.close()
     ends(3, "eval", "run", "manuals", "--set", "s", "--gate", "--accept")
+    ends(3, "eval", "run", "manuals", "--set", "s", "--gate", "--html", "report.html")
+    page = Path("report.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.count("<svg") == 4
+    assert "surely worse: recall" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
     assert "surely worse: " in (out := capsys.readouterr().out)
     assert "recall" in out.split("surely worse: ")[1]
     ends(3, "eval", "run", "manuals", "--set", "s", "--gate")  # the loss was not accepted
