@@ -15,6 +15,7 @@ import sqlalchemy
 from api.application import Application
 from api.errors import TenantUnavailableError
 from api.foreground import Foreground
+from api.gate_files import GATES, GateFiles
 from api.readiness import Readiness
 from api.settings import Settings, unworkable_settings
 from api.state_database import index_folder
@@ -126,9 +127,13 @@ def retrieval_alone(settings: Settings, database: sqlalchemy.Engine) -> Retrieva
     Raises:
         ModelStoreError: the embedding model is not on this machine.
     """
-    folder = index_folder(place_of(settings, ""))
+    place = place_of(settings, "")
+    folder = index_folder(place)
     store = CollectionStore(database, threads=settings.threads or 1, folder=folder)
-    return RetrievalPipeline(store.open, embedder_alone(settings), priors=PRIORS)
+    gates = GateFiles(place.state / GATES, store.info)
+    return RetrievalPipeline(
+        store.open, embedder_alone(settings), priors=PRIORS, gate_of=gates.gate_of
+    )
 
 
 def open_scorer(settings: Settings) -> AsyncEngine:

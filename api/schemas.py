@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from api.error_table import shown
 from api.explanation_model import ExplanationModel, InLaneModel
+from api.grounding_model import GroundingModel
 from api.reply_model import CitationModel, TimingsModel
 from api.request_model import RequestModel
 from dialog.events import SystemUttered, UserUttered
@@ -287,6 +288,7 @@ class ConversationMessage(BaseModel):
     content: str
     created_at: datetime
     citations: list[CitationModel] = []
+    grounding: GroundingModel | None = None
     timings: TimingsModel | None = None
     abstained: bool = False
     notes: list[str] = []
@@ -324,6 +326,9 @@ def messages_of(
                         abstained=said.abstained,
                         notes=list(said.notes),
                         run=said.run_id or None,
+                        grounding=None
+                        if said.grounding is None
+                        else GroundingModel.from_grounding(said.grounding),
                         rating=ratings.get(stored.seq),
                     )
                 )

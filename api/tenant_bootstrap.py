@@ -12,6 +12,7 @@ from api.bot_bootstrap import build_bots
 from api.bot_trackers import BotTrackers
 from api.feedback import FeedbackStore
 from api.foreground import Foreground
+from api.gate_files import GATES, GateFiles
 from api.readiness import Readiness
 from api.settings import Settings
 from api.state_database import index_folder, open_place
@@ -69,7 +70,8 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
     store = CollectionStore(database, threads=shared.threads, folder=index_folder(place))
     sessions = SQLSessionStore(database)
     ingestor = Ingestor(store, shared.embedder)
-    retrieval = RetrievalPipeline(store.open, shared.embedder, priors=PRIORS)
+    gates = GateFiles(place.state / GATES, store.info)
+    retrieval = RetrievalPipeline(store.open, shared.embedder, priors=PRIORS, gate_of=gates.gate_of)
     registry = build_registry(settings, lambda text, name: retrieval.find(text, name).passages)
     audit, runs_store = AuditLog(database), SQLRunStore(database)
     strategies = partial(strategies_of, call_form=shared.call_form)

@@ -217,7 +217,7 @@ class DialogAgent:
             yield self._finish(request, history, spoken, window, question, evidence)
             return
         if is_generative(request, self._answer):
-            yield from self._generated(request, history, collection, evidence, spoken, cancel)
+            yield from self._generated(request, history, query, evidence, spoken, cancel)
             return
         prompt = pack(
             question,
@@ -250,13 +250,14 @@ class DialogAgent:
         self,
         request: TurnRequest,
         history: _History,
-        collection: str,
+        query: str,
         evidence: Evidence,
         spoken: Spoken,
         cancel: threading.Event,
     ) -> Iterator[TurnPart]:
         """Answer in the model's words, each sentence held against the passages."""
         message = last_of(request)
+        collection = history.collection or ""
         system = (_GENERATIVE, *history.system)
         packed = self._retrieval.packed(
             evidence.passages,
@@ -267,7 +268,9 @@ class DialogAgent:
         prompt = generative_prompt(message.content, packed)
         last = replace(message, role="user", content=prompt, tool_call_id="")
         window = self._fit(request, system, history.turns, last, OWN_TOKENS)
-        writer = GeneratedAnswer(self._model, self._verifier, request, packed, evidence)
+        writer = GeneratedAnswer(
+            self._model, self._verifier, request, packed, evidence, query=query
+        )
         yield from writer.speak(
             window,
             spoken,

@@ -13,6 +13,7 @@ from dialog.reply import Timings
 from llm.chat import FinishReason, Usage
 from rag.citations import Citation
 from rag.document import Chunk, Passage
+from rag.grounding import Grounding, grounding_from_payload
 
 Payload = dict[str, Any]
 
@@ -88,6 +89,7 @@ class SystemUttered:
 
     `prompt_text` is the reply as later prompts repeat it (the tokens already in the cache), which
     may differ from `text`, the words shown. `run_id` is that of the run that made it, if one did.
+    `grounding` is what an answer from a collection rests on.
     """
 
     kind: ClassVar[str] = "system_uttered.v1"
@@ -103,6 +105,7 @@ class SystemUttered:
     notes: tuple[str, ...] = field(default=())
     prompt_text: str = ""
     run_id: str = ""
+    grounding: Grounding | None = None
 
     def to_payload(self) -> Payload:
         """Return the event as JSON values."""
@@ -123,6 +126,7 @@ class SystemUttered:
             notes=tuple(payload["notes"]),
             prompt_text=payload["prompt_text"],
             run_id=payload.get("run_id", ""),  # not there before there were tools
+            grounding=_grounding(payload.get("grounding")),  # nor this before it was told
         )
 
 
@@ -154,6 +158,10 @@ def event_from_payload(kind: str, payload: Mapping[str, Any]) -> Event:
         raise UnreadableEventError(
             f"a stored event of kind {kind!r} is damaged: {error!r}; delete the conversation"
         ) from error
+
+
+def _grounding(payload: Mapping[str, Any] | None) -> Grounding | None:
+    return None if payload is None else grounding_from_payload(payload)
 
 
 def _passage(payload: Mapping[str, Any]) -> Passage:

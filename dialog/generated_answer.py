@@ -21,7 +21,7 @@ from llm.decoding.grammar_spec import Choices, Lark
 from llm.decoding.spec import PLAIN, DecodeSpec
 from rag.answer_sentences import AnswerSentence, answer_sentences
 from rag.citations import Citation
-from rag.grounding import AnswerMode, Grounding, SentenceVerdict, verdict_on
+from rag.grounding import AnswerMode, Grounding, SentenceVerdict, VerdictName, verdict_on
 from rag.packing import PackedPassage
 from rag.pipeline import Evidence
 from rag.sentences import split_sentences
@@ -38,8 +38,12 @@ class _Judged:
     support: Support
 
     @property
+    def verdict(self) -> VerdictName:
+        return verdict_on(self.support.check) if self.support.is_related else "unsupported"
+
+    @property
     def is_unsupported(self) -> bool:
-        return verdict_on(self.support.check) == "unsupported"
+        return self.verdict == "unsupported"
 
 
 def is_generative(request: TurnRequest, default: AnswerMode) -> bool:
@@ -70,13 +74,16 @@ class GeneratedAnswer:
         request: TurnRequest,
         packed: Sequence[PackedPassage],
         evidence: Evidence,
+        *,
+        query: str,
     ) -> None:
+        """Take the parts of a turn; `query` is its question where it stands on its own."""
         self._model = model
         self._verifier = verifier
         self._request = request
         self._packed = packed
         self._evidence = evidence
-        self._question = request.messages[-1].content
+        self._question = query
 
     def speak(
         self,
@@ -238,7 +245,7 @@ def _verdicts(kept: Sequence[_Judged], text: str) -> Iterator[SentenceVerdict]:
         yield SentenceVerdict(
             start=len(text[:start].encode()),
             end=len(text[:at].encode()),
-            verdict=verdict_on(check),
+            verdict=one.verdict,
             citations=(one.support.citation.id,),
             cover=check.cover,
             is_verbatim=check.is_verbatim,

@@ -29,7 +29,11 @@ from dialog.session import (
 )
 from llm.chat import Usage
 from rag.citations import Citation
+from rag.claim_check import Problem
 from rag.document import Chunk, Passage
+from rag.facets import Facet
+from rag.gate import GateDecision
+from rag.grounding import Grounding, SentenceVerdict
 
 
 @dataclass(slots=True)
@@ -163,6 +167,27 @@ def sample_turn(text: str = "What is a closure?") -> tuple[Event, ...]:
             dropped_turns=2,
             notes=("2 early turns left the window",),
             prompt_text="A function with its names.",
+            grounding=Grounding(
+                mode="generative",
+                gate=GateDecision(
+                    decision="answer",
+                    p_answerable=0.75,
+                    missing_names=("Lisp",),
+                    facet=Facet(name="title", options=("A", "B"), gain=1.0),
+                ),
+                sentences=(
+                    SentenceVerdict(
+                        start=0,
+                        end=26,
+                        verdict="partial",
+                        citations=(1,),
+                        cover=0.5,
+                        lift=0.25,
+                        problems=(Problem(kind="number", text="7"),),
+                    ),
+                ),
+                struck=1,
+            ),
         ),
     )
 

@@ -24,5 +24,6 @@ def turn_events(
         abstained=reply.abstained,
         dropped_turns=reply.dropped_turns,
         notes=reply.notes,
+        grounding=reply.grounding,
         run_id="" if reply.acting is None else reply.acting.run_id,
     )

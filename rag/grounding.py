@@ -4,12 +4,14 @@ Byte offsets of a sentence are into the UTF-8 form of the answer; where its cita
 said by the answer's `Citation`s, with the hash of the text that was cited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rag.claim_check import ClaimCheck, Problem
+from rag.facets import Facet
 from rag.gate import GateDecision
+from rag.gate_model import GateFeatures
 
 AnswerMode = Literal["extractive", "generative"]
 VerdictName = Literal["supported", "partial", "unsupported"]
@@ -52,6 +54,36 @@ class Grounding:
     gate: GateDecision
     sentences: tuple[SentenceVerdict, ...] = ()
     struck: int = 0
+
+
+def grounding_from_payload(payload: Mapping[str, Any]) -> Grounding:
+    """Rebuild a grounding from the JSON values of its fields, as `dataclasses.asdict` has them."""
+    gate = payload["gate"]
+    facet = gate["facet"]
+    if facet is not None:
+        facet = Facet(**{**facet, "options": tuple(facet["options"])})
+    decision = GateDecision(
+        **{
+            **gate,
+            "features": GateFeatures(**gate["features"]),
+            "missing_names": tuple(gate["missing_names"]),
+            "missing_terms": tuple(gate["missing_terms"]),
+            "facet": facet,
+        }
+    )
+    sentences = tuple(
+        SentenceVerdict(
+            **{
+                **one,
+                "citations": tuple(one["citations"]),
+                "problems": tuple(Problem(**problem) for problem in one["problems"]),
+            }
+        )
+        for one in payload["sentences"]
+    )
+    return Grounding(
+        mode=payload["mode"], gate=decision, sentences=sentences, struck=payload["struck"]
+    )
 
 
 def verdict_on(check: ClaimCheck) -> VerdictName:

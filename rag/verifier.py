@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from index.analyser import analyse
 from llm.chat import TextScorer
 from rag.citations import Citation
 from rag.claim_check import ClaimCheck, check_claim
@@ -19,17 +20,23 @@ from rag.grounding import verdict_on
 from rag.packing import PackedPassage, as_evidence
 from rag.sentences import split_sentences
 
+_RELATED = 0.3  # cosine: of what shares no word with the question
 _ALIKE = 0.1  # of cover: passages this near to the best are told apart by what the model needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """The span that bears a sentence out best, as a citation, and how far it does."""
+    """The span that bears a sentence out best, as a citation, and how far it does.
+
+    `is_related` says that sentence or span have to do with the question: what a document says to
+    something else, such as an order to its reader, is no answer though it stands there.
+    """
 
     citation: Citation
     check: ClaimCheck
     similarity: float | None = None
     lift: float | None = None
+    is_related: bool = True
 
 
 class Verifier:
@@ -68,6 +75,7 @@ class Verifier:
             check=chosen.check,
             similarity=self._similarity(sentence, chosen.citation.quote),
             lift=self._lift(sentence, packed, question, tenant),
+            is_related=self._is_related(f"{sentence} {chosen.citation.quote}", question),
         )
 
     def _needed(
@@ -92,6 +100,13 @@ class Verifier:
             return self._log_prob(sentence, others, question, tenant)
 
         return min(alike, key=left_out)
+
+    def _is_related(self, said: str, question: str) -> bool:
+        terms = set(analyse(question))
+        if not terms or terms & set(analyse(said)):
+            return True
+        near = self._similarity(said, question)
+        return near is not None and near >= _RELATED
 
     def _similarity(self, sentence: str, source: str) -> float | None:
         if self._embedder is None:

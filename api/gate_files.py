@@ -1,0 +1,62 @@
+"""The gates of collections, as files beside the tenant's data: `gates/COLLECTION.json`.
+
+A gate belongs to the collection that it was fitted on: one that was made anew under the same name,
+or embedded by another model, has the shipped gate until it is fitted again.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from index.protocol import CollectionInfo
+from rag.errors import GateError
+from rag.gate_model import DEFAULT_GATE, GateModel
+
+GATES = "gates"  # the folder, within the state
+
+logger = logging.getLogger(__name__)
+
+
+class GateFiles:
+    """Keeps one gate a collection; `info` describes a collection by its name."""
+
+    def __init__(self, folder: Path, info: Callable[[str], CollectionInfo]) -> None:
+        self._folder = folder
+        self._info = info
+
+    def gate_of(self, name: str) -> GateModel:
+        """Return a collection's gate, the shipped one where it has none.
+
+        Raises:
+            UnknownCollectionError: no collection has this name.
+        """
+        path = self._path(name)
+        if not path.is_file():
+            return DEFAULT_GATE
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["of"] != self._identity(name):
+                return DEFAULT_GATE
+            return GateModel.from_json(json.dumps(kept["gate"]))
+        except (OSError, ValueError, KeyError, TypeError, GateError) as error:
+            logger.warning(
+                "the gate of %r cannot be read: %s; the shipped one is used", name, error
+            )
+            return DEFAULT_GATE
+
+    def save(self, name: str, gate: GateModel) -> None:
+        """Keep a gate that was fitted on a collection; raises `UnknownCollectionError`."""
+        text = json.dumps({"of": self._identity(name), "gate": json.loads(gate.to_json())})
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(name)
+        new = path.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _identity(self, name: str) -> str:
+        info = self._info(name)
+        return f"{info.created_at.isoformat()} {info.fingerprint}"
