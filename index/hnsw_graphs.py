@@ -81,7 +81,7 @@ class HnswlibGraph:
         self._index = index
         self._threads = threads
         self._turnstile = threading.Lock()
-        self._condition = threading.Condition()
+        self._condition = threading.Condition(threading.Lock())
         self._searching = 0
         self._ef = 0  # none yet
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from index.distance import similarities, similarities_of
 from index.faiss_runtime import faiss, metric_of, set_threads
-from index.new_rows import check_components
+from index.new_rows import LARGEST_COMPONENT, check_components
 from index.protocol import Metric
 
 # How far single precision may be off, as a share of the largest similarity that could occur.
@@ -119,8 +119,12 @@ class VectorRows:
                 f"allow must be one boolean for each of {len(self)} rows, got {allow.dtype}"
                 f" of the shape {allow.shape}"
             )
-        check_components(queries, "a query")
-        q = _at_length_one(queries) if self.metric is Metric.COSINE else queries
+        x = queries.astype(np.float64)
+        squares = np.vecdot(x, x)
+        # A length within the bound of a component says at once that every component is.
+        if not squares.max(initial=0.0) <= LARGEST_COMPONENT**2:
+            check_components(queries, "a query")
+        q = _at_length_one(x, squares) if self.metric is Metric.COSINE else queries
         found = len(self) if allow is None else int(np.count_nonzero(allow))
         return Request(
             asked=queries,
@@ -295,12 +299,11 @@ class VectorRows:
         return _ROUNDING * float(np.linalg.norm(query)) * self.largest_norm
 
 
-def _at_length_one(queries: Float[np.ndarray, "b d"]) -> Float32[np.ndarray, "b d"]:
-    """Do as `unit_rows` does, in fewer steps."""
-    x = queries.astype(np.float64)
-    norms = np.sqrt(np.maximum(np.vecdot(x, x), _TINY))
-    x /= norms[:, None]
-    return x.astype(np.float32)
+def _at_length_one(
+    x: Float64[np.ndarray, "b d"], squares: Float64[np.ndarray, " b"]
+) -> Float32[np.ndarray, "b d"]:
+    """Do as `unit_rows` does, in fewer steps; `squares` are those of the lengths."""
+    return (x / np.sqrt(np.maximum(squares, _TINY))[:, None]).astype(np.float32)
 
 
 def _multiplied(
