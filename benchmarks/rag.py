@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.rag_facts import facts
+from benchmarks.rag_late_interaction import late_interaction
 from benchmarks.rag_options import Options
 from benchmarks.rag_verifier import verifier
 from benchmarks.rag_xquad import xquad
@@ -24,6 +25,7 @@ PARTS: Mapping[str, Callable[[Options], list[Figure]]] = {
     "facts": facts,
     "verifier": verifier,
     "xquad": xquad,
+    "late_interaction": late_interaction,
 }
 
 

@@ -34,6 +34,7 @@ def test_a_collection_is_made_listed_and_deleted(client: TestClient) -> None:
         "num_chunks",
         "embedding_model",
         "dim",
+        "token_vectors",
         "created_at",
         "indexing",
     }
