@@ -23,7 +23,7 @@ from api.errors import ServerError
 from dialog.reply import ActingRequest, Reply, Timings
 from llm.chat import TextDelta, Usage
 from rag.citations import Citation
-from rag.errors import ParseError
+from rag.errors import FailureCode, ParseError
 from rag.ingest import FileReport, Outcome, Progress
 from rag.parsing import read_file
 from rag.sniffing import sniff
@@ -286,25 +286,28 @@ def _read(file: SourceFile, names: set[str]) -> _Upload | FileReport:
     """Return what to send, or the report of a file that is not sent, as a local run has it."""
     met = Outcome.FAILED if file.is_named else Outcome.SKIPPED
     if file.skipped:
-        return FileReport(uri=file.uri, outcome=met, reason=file.skipped)
+        code = FailureCode.UNREADABLE
+        return FileReport(uri=file.uri, outcome=met, reason=file.skipped, code=code)
     name = upload_name(file)
     if name in names:
-        return _failed(file, _SAME_NAME)
+        return _failed(file, _SAME_NAME, FailureCode.SAME_URI)
     names.add(name)
     try:
         data = read_file(file.path)
     except ParseError as error:
-        return _failed(file, error.reason)
+        return _failed(file, error.reason, error.code)
     if not file.is_named and not file.path.suffix:
         try:
             sniff(data, file.uri)
         except ParseError as error:  # nobody said that it was a document
-            return FileReport(uri=file.uri, outcome=met, reason=error.reason)
+            return FileReport(uri=file.uri, outcome=met, reason=error.reason, code=error.code)
     return _Upload(name, data)
 
 
-def _failed(file: SourceFile, reason: str) -> FileReport:
-    return FileReport(uri=file.uri, outcome=Outcome.FAILED, reason=reason)
+def _failed(
+    file: SourceFile, reason: str, code: FailureCode = FailureCode.NOT_STORED
+) -> FileReport:
+    return FileReport(uri=file.uri, outcome=Outcome.FAILED, reason=reason, code=code)
 
 
 def _require_success(response: httpx.Response) -> None:
@@ -353,6 +356,7 @@ def _to_report(data: Mapping[str, Any]) -> FileReport:
         uri=data["name"],
         outcome=Outcome(data["outcome"]),
         reason=data["reason"],
+        code=FailureCode(data["code"]) if data.get("code") else None,
         document_id=data["document_id"],
         num_chunks=data["num_chunks"],
     )

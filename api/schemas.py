@@ -163,6 +163,7 @@ class UploadReport(BaseModel):
     name: str
     outcome: str
     reason: str
+    code: str | None
     document_id: str
     num_chunks: int
 
@@ -173,6 +174,7 @@ class UploadReport(BaseModel):
             name=name,
             outcome=report.outcome.value,
             reason=report.reason,
+            code=report.code,
             document_id=report.document_id,
             num_chunks=report.num_chunks,
         )

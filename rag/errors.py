@@ -7,6 +7,25 @@ RAGError
 └── GateError            a gate that cannot be fitted or read
 """
 
+from enum import StrEnum
+
+
+class FailureCode(StrEnum):
+    """Why a source was not read, for machines; the sentence beside it is for people."""
+
+    ENCRYPTED = "encrypted"
+    NO_TEXT_LAYER = "no text layer"
+    EMPTY = "empty"
+    TOO_LARGE = "too large"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    CORRUPT = "corrupt"
+    UNSUPPORTED = "unsupported"
+    UNREADABLE = "unreadable"
+    SAME_URI = "same uri"
+    NOT_STORED = "not stored"
+    CANCELLED = "cancelled"
+
 
 class RAGError(Exception):
     """Anything that goes wrong between a file and a grounded passage."""
@@ -15,8 +34,9 @@ class RAGError(Exception):
 class ParseError(RAGError):
     """A file could not be read as a document: broken, hostile, encrypted or of an unknown kind."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, code: FailureCode = FailureCode.CORRUPT) -> None:
         self.reason = reason
+        self.code = code
         super().__init__(reason)
 
 

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from index.errors import CollectionExistsError, EmbedderMismatchError, UnknownCollectionError
-from index.protocol import CollectionInfo, DocumentRecord, Item, NewDocument
+from index.protocol import DocumentRecord, Item, NewDocument
 from rag.chunking import chunk
 from rag.document import Document, sha256_hex
+from rag.document_store import DocumentStore, StoredDocuments
 from rag.embedder import Embedder
-from rag.errors import ParseError
+from rag.errors import FailureCode, ParseError
 from rag.parsing import DEFAULT_LIMITS, ParseLimits, parse, read_file
 from rag.passage_text import passage_texts
 from rag.sniffing import sniff
@@ -29,40 +30,6 @@ from rag.vector_queue import Embedded, VectorQueue
 
 MAX_CHUNK_TOKENS = 256
 Phase = Literal["read", "embed", "store"]
-
-
-class StoredDocuments(Protocol):
-    """What ingest needs of one collection; `index.collection.StoredCollection` has it."""
-
-    def sources(self) -> Mapping[str, str]:
-        """Return the hash of the source of every document by its uri."""
-        ...
-
-    def find(self, uri: str, /) -> DocumentRecord | None:
-        """Return the document of this uri."""
-        ...
-
-    def upsert_many(
-        self, new_documents: Sequence[NewDocument], /, *, fingerprint: str
-    ) -> list[DocumentRecord]:
-        """Store documents in one transaction: all of them or none."""
-        ...
-
-
-class DocumentStore(Protocol):
-    """What ingest needs of the store; `index.store.CollectionStore` has it."""
-
-    def info(self, name: str, /) -> CollectionInfo:
-        """Describe a collection; raises `UnknownCollectionError`."""
-        ...
-
-    def create(self, name: str, /, *, embedder: str, fingerprint: str, dim: int) -> CollectionInfo:
-        """Create a collection; raises `CollectionExistsError`."""
-        ...
-
-    def open(self, name: str, /) -> StoredDocuments:
-        """Return a collection."""
-        ...
 
 
 class Outcome(StrEnum):
@@ -77,7 +44,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReport:
-    """What became of one source; `reason` is a sentence for SKIPPED and FAILED.
+    """What became of one source; `reason` is a sentence for SKIPPED and FAILED, `code` its kind.
 
     A document that was stored with a part missing (a page that cannot be read) says so there too.
     """
@@ -85,6 +52,7 @@ class FileReport:
     uri: str
     outcome: Outcome
     reason: str = ""
+    code: FailureCode | None = None
     document_id: str = ""
     num_chunks: int = 0
     num_bytes: int = 0
@@ -207,13 +175,17 @@ class Ingestor:
     def _load_file(self, file: SourceFile, known: Mapping[str, str]) -> Document | FileReport:
         if file.skipped:
             outcome = Outcome.FAILED if file.is_named else Outcome.SKIPPED
-            return FileReport(uri=file.uri, outcome=outcome, reason=file.skipped)
+            code = FailureCode.UNREADABLE
+            return FileReport(uri=file.uri, outcome=outcome, reason=file.skipped, code=code)
         data = read_file(file.path, limits=self._limits)
         if not file.is_named and not file.path.suffix:
             try:
                 sniff(data, file.uri)
             except ParseError as error:  # nobody said that it was a document
-                return FileReport(uri=file.uri, outcome=Outcome.SKIPPED, reason=error.reason)
+                skipped = Outcome.SKIPPED
+                return FileReport(
+                    uri=file.uri, outcome=skipped, reason=error.reason, code=error.code
+                )
         return self._load_bytes(file.uri, data, known)
 
     def _load_bytes(self, uri: str, data: bytes, known: Mapping[str, str]) -> Document | FileReport:
@@ -287,7 +259,7 @@ class _Run:
             self._tell("read", number, source.uri)
             if source.uri in uris:
                 reason = "another source of this run has this uri; give the folder that holds both"
-                self._fail(number, source.uri, reason)
+                self._fail(number, source.uri, reason, FailureCode.SAME_URI)
             else:
                 self._read(number, source)
             uris.add(source.uri)
@@ -312,7 +284,9 @@ class _Run:
                 self._settle(number, _report(record, Outcome.UNCHANGED))
             else:
                 self._settle(number, found)
-        except (ParseError, ValueError) as error:
+        except ParseError as error:
+            self._fail(number, source.uri, error.reason, error.code)
+        except ValueError as error:
             self._fail(number, source.uri, str(error))
 
     def _put(self, number: int, document: Document) -> None:
@@ -352,8 +326,11 @@ class _Run:
             del self._open[embedded.key]
             self._settle(embedded.key, _report(record, outcome))
 
-    def _fail(self, number: int, uri: str, reason: str) -> None:
-        self._settle(number, FileReport(uri=uri, outcome=Outcome.FAILED, reason=reason))
+    def _fail(
+        self, number: int, uri: str, reason: str, code: FailureCode = FailureCode.NOT_STORED
+    ) -> None:
+        report = FileReport(uri=uri, outcome=Outcome.FAILED, reason=reason, code=code)
+        self._settle(number, report)
 
     def _settle(self, number: int, report: FileReport) -> None:
         self._reports[number] = report
@@ -383,7 +360,8 @@ def _new_document(document: Document, items: Sequence[Item], embedded: Embedded)
 
 def _cancelled(uri: str) -> FileReport:
     reason = "the run was cancelled before it was stored"
-    return FileReport(uri=uri, outcome=Outcome.SKIPPED, reason=reason)
+    code = FailureCode.CANCELLED
+    return FileReport(uri=uri, outcome=Outcome.SKIPPED, reason=reason, code=code)
 
 
 def _report(record: DocumentRecord, outcome: Outcome) -> FileReport:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rag.document import Document, sha256_hex
-from rag.errors import ParseError
+from rag.errors import FailureCode, ParseError
 from rag.loaders.base import Extraction, Loader, one_line, tidy
 from rag.loaders.markdown import load_markdown
 from rag.loaders.plain_text import load_plain_text
@@ -64,15 +64,16 @@ def parse(source: Path | bytes, name: str, *, limits: ParseLimits = DEFAULT_LIMI
     """
     data = read_file(source, limits=limits) if isinstance(source, Path) else source
     if len(data) > limits.file_bytes:
-        raise ParseError(_too_big(len(data), limits))
+        raise _too_big(len(data), limits)
     kind = sniff(data, name)
     loader = _LOADERS_HERE.get(kind)
     found = loader(data) if loader is not None else _processes.load(kind, data, limits)
     if not found.text.strip():
-        raise ParseError("the file holds no text")
+        raise ParseError("the file holds no text", FailureCode.EMPTY)
     if (size := len(found.text.encode())) > limits.text_bytes:
         raise ParseError(
-            f"its text has {size} bytes; at most {limits.text_bytes} are read: split it"
+            f"its text has {size} bytes; at most {limits.text_bytes} are read: split it",
+            FailureCode.TOO_LARGE,
         )
     return Document(
         uri=name,
@@ -96,22 +97,24 @@ def read_file(path: Path, *, limits: ParseLimits = DEFAULT_LIMITS) -> bytes:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise ParseError("it is not a regular file")
+                raise ParseError("it is not a regular file", FailureCode.UNREADABLE)
             if status.st_size > limits.file_bytes:
-                raise ParseError(_too_big(status.st_size, limits))
+                raise _too_big(status.st_size, limits)
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 data = file.read(limits.file_bytes + 1)
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ParseError(f"it cannot be opened: {error.strerror or error}") from error
+        reason = f"it cannot be opened: {error.strerror or error}"
+        raise ParseError(reason, FailureCode.UNREADABLE) from error
     if len(data) > limits.file_bytes:
-        raise ParseError(_too_big(len(data), limits))
+        raise _too_big(len(data), limits)
     return data
 
 
-def _too_big(size: int, limits: ParseLimits) -> str:
-    return f"the file has {size} bytes; at most {limits.file_bytes} are read"
+def _too_big(size: int, limits: ParseLimits) -> ParseError:
+    reason = f"the file has {size} bytes; at most {limits.file_bytes} are read"
+    return ParseError(reason, FailureCode.TOO_LARGE)
 
 
 class _Process:
@@ -148,9 +151,9 @@ class _Process:
         if not line.endswith(b"\n"):
             was_alive = self.is_alive
             self.kill()
-            raise ParseError(
-                "the reader died on it" if was_alive else f"reading it took over {limits.wall_s} s"
-            )
+            if was_alive:
+                raise ParseError("the reader died on it")
+            raise ParseError(f"reading it took over {limits.wall_s} s", FailureCode.TIMEOUT)
         return _extraction(line)
 
     def _ask(self, kind: FileKind, data: bytes, limits: ParseLimits) -> bytes:
@@ -234,8 +237,10 @@ def _extraction(line: bytes) -> Extraction:
     except ValueError:
         answer = None
     match answer:
-        case {"error": str(reason)}:
-            raise ParseError(one_line(reason, max_chars=400))
+        case {"error": str(reason), **rest}:
+            said = str(rest.get("code"))
+            code = FailureCode(said) if said in set(FailureCode) else FailureCode.CORRUPT
+            raise ParseError(one_line(reason, max_chars=400), code)
         case {"text": str(text), "title": str(title), "metadata": dict(metadata)}:
             facts = {str(k): v for k, v in metadata.items() if isinstance(v, str | int)}
             return Extraction(text=tidy(text), title=one_line(title), metadata=facts)

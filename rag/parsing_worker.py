@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import Any, BinaryIO
 
-from rag.errors import ParseError
+from rag.errors import FailureCode, ParseError
 from rag.loaders.base import Loader
 from rag.loaders.pdf import load_pdf
 from rag.loaders.web_page import load_web_page, warm_up
@@ -70,7 +70,8 @@ def _answer_in_fork(
     _, status = os.waitpid(pid, 0)
     if status == 0 and line.endswith(b"\n"):
         return line
-    return _line({"error": _why(os.waitstatus_to_exitcode(status), request)})
+    reason, code = _why(os.waitstatus_to_exitcode(status), request)
+    return _line({"error": reason, "code": code})
 
 
 def _limit_resources(request: dict[str, Any]) -> None:
@@ -94,12 +95,13 @@ def answer(request: dict[str, Any], data: bytes) -> bytes:
         found = LOADERS[FileKind(request["kind"])](data)
         size = len(found.text.encode())
         if size > request["text_bytes"]:
-            return _line({"error": too_much_text(size, request["text_bytes"])})
+            reason = too_much_text(size, request["text_bytes"])
+            return _line({"error": reason, "code": FailureCode.TOO_LARGE})
         return _line({"text": found.text, "title": found.title, "metadata": dict(found.metadata)})
     except ParseError as error:
-        return _line({"error": error.reason})
+        return _line({"error": error.reason, "code": error.code})
     except MemoryError:
-        return _line({"error": _needs_memory(request)})
+        return _line({"error": _needs_memory(request), "code": FailureCode.MEMORY})
     except RecursionError:
         return _line({"error": "its parts are nested too deeply"})
     except Exception as error:  # noqa: BLE001 - a hostile file may raise anything in a library
@@ -111,16 +113,18 @@ def too_much_text(size: int, limit: int) -> str:
     return f"its text has {size} bytes; at most {limit} are read: split it"
 
 
-def _why(exit_code: int, request: dict[str, Any]) -> str:
+def _why(exit_code: int, request: dict[str, Any]) -> tuple[str, FailureCode]:
     if exit_code == -signal.SIGXCPU:
-        return f"reading it took more than {request['cpu_s']} s of processor time"
+        took = f"reading it took more than {request['cpu_s']} s of processor time"
+        return took, FailureCode.TIMEOUT
     if exit_code == -signal.SIGALRM:
-        return f"reading it took more than {request['wall_s']} s"
+        return f"reading it took more than {request['wall_s']} s", FailureCode.TIMEOUT
     if exit_code > 0:  # the answer itself did not fit
-        return _needs_memory(request)
+        return _needs_memory(request), FailureCode.MEMORY
     if exit_code == -signal.SIGKILL:
-        return "the system killed the reader, most likely for want of memory"
-    return f"the reader crashed on it ({signal.Signals(-exit_code).name})"
+        killed = "the system killed the reader, most likely for want of memory"
+        return killed, FailureCode.MEMORY
+    return f"the reader crashed on it ({signal.Signals(-exit_code).name})", FailureCode.CORRUPT
 
 
 def _needs_memory(request: dict[str, Any]) -> str:

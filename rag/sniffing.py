@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from rag.errors import ParseError
+from rag.errors import FailureCode, ParseError
 from rag.loaders.charset import utf16_without_mark
 
 
@@ -84,7 +84,7 @@ def sniff(data: bytes, name: str) -> FileKind:
     suffix = PurePosixPath(name).suffix.lower()
     expected = _KIND_OF_SUFFIX.get(suffix)
     if not data:
-        raise ParseError("the file is empty")
+        raise ParseError("the file is empty", FailureCode.EMPTY)
     if data.startswith(b"%PDF-") or (expected is FileKind.PDF and b"%PDF-" in data[:1024]):
         return FileKind.PDF
     if data.startswith(_ZIP):
@@ -96,7 +96,8 @@ def sniff(data: bytes, name: str) -> FileKind:
         return FileKind.WEB_PAGE
     if expected is None and suffix:
         known = " ".join(sorted(SUPPORTED_SUFFIXES))
-        raise ParseError(f"{suffix} files are not read; the known kinds are {known}")
+        reason = f"{suffix} files are not read; the known kinds are {known}"
+        raise ParseError(reason, FailureCode.UNSUPPORTED)
     return expected or FileKind.PLAIN_TEXT
 
 
@@ -105,20 +106,23 @@ def _sniff_zip(data: bytes) -> FileKind:
         return FileKind.WORD_DOCUMENT
     for member, what in _ZIP_MEMBERS:
         if member in data:
-            raise ParseError(f"this kind of file is not read: {what}")
-    raise ParseError("this is a zip archive without a Word document; unpack it first")
+            raise ParseError(f"this kind of file is not read: {what}", FailureCode.UNSUPPORTED)
+    reason = "this is a zip archive without a Word document; unpack it first"
+    raise ParseError(reason, FailureCode.UNSUPPORTED)
 
 
 def _refuse_other_formats(data: bytes, suffix: str) -> None:
     if data.startswith(_OLE) and suffix == ".docx":
-        raise ParseError("the DOCX is encrypted; save a copy without a password")
+        reason = "the DOCX is encrypted; save a copy without a password"
+        raise ParseError(reason, FailureCode.ENCRYPTED)
     what = next((what for mark, what in _TEXT_MARKS if data.startswith(mark)), None)
     if what is None and _is_binary(data):
         what = next((what for mark, what in _MARKS if data.startswith(mark)), None)
         if what is None:
-            raise ParseError("the file is binary, not text, PDF or DOCX")
+            reason = "the file is binary, not text, PDF or DOCX"
+            raise ParseError(reason, FailureCode.UNSUPPORTED)
     if what is not None:
-        raise ParseError(f"this kind of file is not read: {what}")
+        raise ParseError(f"this kind of file is not read: {what}", FailureCode.UNSUPPORTED)
 
 
 def _is_binary(data: bytes) -> bool:

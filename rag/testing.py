@@ -102,7 +102,7 @@ class MemoryDocuments:
 
 
 class MemoryStore:
-    """A `rag.ingest.DocumentStore` in memory."""
+    """A `rag.document_store.DocumentStore` in memory."""
 
     def __init__(self) -> None:
         self.collections: dict[str, tuple[CollectionInfo, MemoryDocuments]] = {}

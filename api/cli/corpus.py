@@ -83,12 +83,17 @@ def _to_json(collection: str, reports: list[FileReport]) -> dict[str, object]:
                 "uri": report.uri,
                 "outcome": report.outcome.value,
                 "reason": report.reason,
+                "code": report.code,
                 "document_id": report.document_id,
                 "num_chunks": report.num_chunks,
             }
             for report in reports
         ],
     }
+
+
+def _outcome(report: FileReport) -> str:
+    return f"{report.outcome.value}({report.code})" if report.code else report.outcome.value
 
 
 def _print_summary(collection: str, reports: list[FileReport]) -> None:
@@ -100,7 +105,7 @@ def _print_summary(collection: str, reports: list[FileReport]) -> None:
         style = _STYLES.get(report.outcome, "green")
         table.add_row(
             Text(report.uri),
-            Text(report.outcome.value, style=style),
+            Text(_outcome(report), style=style),
             Text(str(report.num_chunks) if report.num_chunks else "", justify="right"),
             Text(report.reason),
         )

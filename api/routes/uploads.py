@@ -22,6 +22,7 @@ from api.dependencies import ApplicationDep, CollectionName
 from api.error_table import RequestError, shown, stopping, to_request_error
 from api.schemas import UploadList, UploadReport
 from api.streaming import DONE, PING, PING_S, Bridge, EventStream, stopped_when_gone, to_event
+from rag.errors import FailureCode
 from rag.ingest import FileReport, Outcome, Progress
 from rag.source_files import upload_uri
 
@@ -180,7 +181,8 @@ def _ingesting(
 def _same_name(name: str) -> FileReport:
     # As two files of one name in a local run: the second must not replace the first unnoticed.
     reason = "another file of this upload has this name; send it under another, or in its folder"
-    return FileReport(uri=name, outcome=Outcome.FAILED, reason=reason)
+    code = FailureCode.SAME_URI
+    return FileReport(uri=name, outcome=Outcome.FAILED, reason=reason, code=code)
 
 
 def _ingest(  # one call, two ways

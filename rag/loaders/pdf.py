@@ -9,7 +9,7 @@ import logging
 from pypdf import PdfReader
 from pypdf.errors import DependencyError, PyPdfError
 
-from rag.errors import ParseError
+from rag.errors import FailureCode, ParseError
 from rag.loaders.base import Extraction, one_line, tidy
 
 _MAX_NAMED_PAGES = 10
@@ -23,10 +23,10 @@ def load_pdf(data: bytes) -> Extraction:
     try:
         reader = PdfReader(io.BytesIO(data))
         if reader.is_encrypted and not reader.decrypt(""):
-            raise ParseError(_ENCRYPTED)
+            raise ParseError(_ENCRYPTED, FailureCode.ENCRYPTED)
         pages = list(reader.pages)
     except DependencyError as error:
-        raise ParseError(_ENCRYPTED) from error
+        raise ParseError(_ENCRYPTED, FailureCode.ENCRYPTED) from error
     except (PyPdfError, *_BROKEN) as error:
         raise ParseError(f"the PDF is broken: {_words(error)}") from error
     if not pages:
@@ -56,7 +56,8 @@ def _refuse(*, num_pages: int, num_unreadable: int) -> None:
     if num_unreadable:
         raise ParseError(f"the PDF is broken: {num_unreadable} of {num_pages} pages cannot be read")
     pages = "its page is an image" if num_pages == 1 else f"its {num_pages} pages are images"
-    raise ParseError(f"the PDF has no text layer: {pages}; run OCR on it first")
+    reason = f"the PDF has no text layer: {pages}; run OCR on it first"
+    raise ParseError(reason, FailureCode.NO_TEXT_LAYER)
 
 
 def _facts(texts: list[str], unreadable: list[int]) -> dict[str, str | int]:

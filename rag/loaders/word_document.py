@@ -16,7 +16,7 @@ from docx.opc.exceptions import OpcError
 from docx.table import Table
 from docx.text.paragraph import Paragraph
 
-from rag.errors import ParseError
+from rag.errors import FailureCode, ParseError
 from rag.loaders.base import Extraction, one_line, tidy
 
 MAX_UNPACKED_BYTES = 256 * 2**20
@@ -47,15 +47,20 @@ def _measure(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
     if len(members) > MAX_MEMBERS:
-        raise ParseError(f"the DOCX holds {len(members)} files; at most {MAX_MEMBERS} are read")
+        reason = f"the DOCX holds {len(members)} files; at most {MAX_MEMBERS} are read"
+        raise ParseError(reason, FailureCode.TOO_LARGE)
     size = sum(member.file_size for member in members)
     if size > MAX_UNPACKED_BYTES or size > max(_SMALL_BYTES, MAX_RATIO * len(data)):
+        most = min(MAX_UNPACKED_BYTES, max(_SMALL_BYTES, MAX_RATIO * len(data)))
         raise ParseError(
             f"the DOCX would unpack to {size} bytes from {len(data)}: a zip bomb, not a document;"
-            f" at most {min(MAX_UNPACKED_BYTES, max(_SMALL_BYTES, MAX_RATIO * len(data)))} are read"
+            f" at most {most} are read",
+            FailureCode.TOO_LARGE,
         )
     if any(member.flag_bits & 1 for member in members):
-        raise ParseError("the DOCX is encrypted; save a copy without a password")
+        raise ParseError(
+            "the DOCX is encrypted; save a copy without a password", FailureCode.ENCRYPTED
+        )
 
 
 def _blocks(document: WordDocument) -> Iterator[str]:

@@ -243,6 +243,9 @@ def test_a_broken_file_is_reported_and_the_rest_goes_in(
     report = json.loads(capsys.readouterr().out)
     assert (report["failed"], report["added"]) == (1, 1)
     assert report["files"][0]["reason"]
+    assert [file["code"] for file in report["files"]] == ["unsupported", None]
+    assert run("ingest", str(bad), "--collection", "pets") == 1
+    assert "failed(unsupported)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

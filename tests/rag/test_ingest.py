@@ -13,8 +13,9 @@ from index.errors import EmbedderMismatchError
 from index.protocol import CollectionInfo
 from index.store import CollectionStore
 from rag.document import Document, sha256_hex
+from rag.document_store import DocumentStore
 from rag.embedder import TextKind
-from rag.ingest import DocumentStore, FileReport, Ingestor, Outcome, Progress
+from rag.ingest import FileReport, Ingestor, Outcome, Progress
 from rag.parsing import ParseLimits
 from rag.testing import HashingEmbedder, MemoryStore
 from rag.vector_queue import MAX_BATCH

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from rag.document import Document
 from rag.embedder import TextKind
+from rag.errors import FailureCode
 from rag.ingest import Ingestor, Outcome
 from rag.testing import HashingEmbedder, MemoryStore
 from tests.rag.sample_files import document, encrypted_pdf, write_folder, zip_bomb
@@ -51,6 +52,13 @@ def test_a_failing_file_never_ends_the_run(
         "docs/d_empty.md",
     ]
     assert len(set(failed.values())) == 4
+    assert [reports[uri].code for uri in sorted(failed)] == [
+        FailureCode.TOO_LARGE,
+        FailureCode.ENCRYPTED,
+        FailureCode.UNSUPPORTED,
+        FailureCode.EMPTY,
+    ]
+    assert reports["docs/e_latin.txt"].code is None
     skipped = {uri: r.reason for uri, r in reports.items() if r.outcome is Outcome.SKIPPED}
     assert skipped == {
         "docs/binary": "the file is binary, not text, PDF or DOCX",

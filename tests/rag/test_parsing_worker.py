@@ -52,4 +52,4 @@ def test_whatever_a_library_raises_becomes_a_reason(
 )
 def test_the_end_of_a_fork_says_which_limit_it_met(exit_code: int, said: str) -> None:
     request: dict[str, Any] = REQUEST
-    assert said in parsing_worker._why(exit_code, request)
+    assert said in parsing_worker._why(exit_code, request)[0]
