@@ -17,6 +17,7 @@ from jaxtyping import Float
 from rag.errors import GateError
 
 MIN_EXAMPLES_OF_EACH = 10
+NEVER = 2.0  # above any probability
 _NUM_FOLDS = 5
 _RIDGE = 1.0  # in units of standardised features
 _MAX_STEPS = 50
@@ -65,14 +66,16 @@ class GateExample:
 class GateModel:
     """p = 1 / (1 + exp(-(weights . features + bias) / temperature)); ANSWER where p >= threshold.
 
-    `is_calibrated` says that it was fitted on questions to the collection at hand.
+    `is_calibrated` says that it was fitted on questions to the collection at hand. CLARIFY where an
+    answerable question is underspecified with at least `clarify_threshold`: never by default, since
+    those odds are not fitted, and "What does the with statement do?" would be asked back.
     """
 
     weights: Mapping[str, float] = field(hash=False)
     bias: float
     temperature: float = 1.0
     threshold: float = 0.5
-    clarify_threshold: float = 0.5
+    clarify_threshold: float = NEVER
     is_calibrated: bool = False
 
     def __post_init__(self) -> None:
@@ -85,7 +88,7 @@ class GateModel:
                 "a gate needs finite weights and a temperature above 0, got"
                 f" {self.temperature} and {dict(self.weights)}; fit it anew"
             )
-        if not (0 < self.threshold < 1 and 0 < self.clarify_threshold <= 1):
+        if not (0 < self.threshold < 1 and 0 < self.clarify_threshold <= NEVER):
             raise ValueError(f"a threshold must be in (0, 1), got {self.threshold}")
 
     def p_answerable(self, features: GateFeatures) -> float:

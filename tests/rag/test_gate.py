@@ -1,5 +1,7 @@
 """The gate: its decisions, its fitting, and what it asks back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,11 +32,24 @@ ROUTERS = [
 ]
 
 
+ASKING = replace(DEFAULT_GATE, clarify_threshold=0.5)
+
+
 def decide(
-    question: str, passages: list[Passage], weights: dict[str, float], *, nearest: float = 0.7
+    question: str,
+    passages: list[Passage],
+    weights: dict[str, float],
+    *,
+    nearest: float = 0.7,
+    model: GateModel = ASKING,
 ) -> GateDecision:
     return judge(
-        question, passages, nearest=nearest, term_weights=weights, unknown_terms=frozenset()
+        question,
+        passages,
+        nearest=nearest,
+        term_weights=weights,
+        unknown_terms=frozenset(),
+        model=model,
     )
 
 
@@ -44,6 +59,15 @@ def test_a_question_that_fits_several_things_alike_is_asked_back() -> None:
     assert gate.facet is not None
     assert gate.facet.options == ("Router X1", "Router X2", "Router X3")
     assert not gate.is_calibrated
+
+
+def test_the_gate_that_is_shipped_answers_rather_than_asks_back() -> None:
+    """ "What does the with statement do?" was asked back, though its odds are fitted on nothing."""
+    words = {"reset": 1.0, "router": 1.0}
+    gate = decide("reset router", ROUTERS, words, model=DEFAULT_GATE)
+    assert gate.decision == "answer"
+    assert gate.facet is None
+    assert gate.p_underspecified >= ASKING.clarify_threshold
 
 
 @pytest.mark.parametrize(
