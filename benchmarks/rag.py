@@ -12,9 +12,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.rag_bank import bank
+from benchmarks.rag_canard import canard
 from benchmarks.rag_facts import facts
 from benchmarks.rag_late_interaction import late_interaction
 from benchmarks.rag_options import Options
+from benchmarks.rag_scifact import scifact
 from benchmarks.rag_verifier import verifier
 from benchmarks.rag_xquad import xquad
 from benchmarks.report import Figure, write
@@ -22,7 +25,10 @@ from benchmarks.vectors import DEFAULT_DATA
 
 SEED = 9
 PARTS: Mapping[str, Callable[[Options], list[Figure]]] = {
+    "bank": bank,
+    "canard": canard,
     "facts": facts,
+    "scifact": scifact,
     "verifier": verifier,
     "xquad": xquad,
     "late_interaction": late_interaction,

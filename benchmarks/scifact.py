@@ -98,7 +98,8 @@ def encoded(
         new = path.with_suffix(".new.npy")
         np.save(new, encoder.encode(texts, "query"))
         new.replace(path)
-    return np.load(path)
+    vectors: Float32[np.ndarray, "n d"] = np.load(path)
+    return vectors
 
 
 def spread_vectors(

@@ -1,8 +1,8 @@
 """A user turn as a query that stands on its own.
 
-A rule, no model: a follow-up that leans on what was said ("and why is that?") takes the previous
-question along; anything else is searched as it stands, so that a new subject is not blurred by the
-old one.
+Rules, no model. A follow-up that leans on what was said ("and why is that?") takes the previous
+question along, or the subject of the dialogue where that is known; anything else is searched as it
+stands, so that a new subject is not blurred by the old one.
 """
 
 import re
@@ -20,9 +20,16 @@ _CONTINUING = re.compile(
     r"|really|more|else|go on|tell me more|explain|example)\b",
     re.IGNORECASE,
 )
+_FURTHER = frozenset(
+    [*("other", "others", "another", "else", "more", "further", "besides", "instead"), "also"]
+)
+_POSSESSIVE = frozenset(["his", "its", "their", "theirs", "hers"])
+_PRONOUN = re.compile(r"\b(?:he|she|they|it|him|them|his|her|its|their)\b", re.IGNORECASE)
+_REMARK = re.compile(r"\s*\([^)]*\)\s*$")  # "Pinhead (Hellraiser)"
 _WORD = re.compile(r"[^\W\d_][\w']*")
 _FEW_WORDS = 4
 _SHORT = 9
+_LONG = 20
 
 
 def standalone_query(question: str, earlier_questions: Sequence[str]) -> str:
@@ -37,3 +44,29 @@ def _leans(question: str) -> bool:
     if len(words) <= _FEW_WORDS and _CONTINUING.match(question):
         return True
     return len(words) <= _SHORT and not _LEANING.isdisjoint(words)
+
+
+def about(question: str, subject: str) -> str:
+    """Return what to search for where the dialogue's subject is known (`rag.subject`).
+
+    On CANARD the question with the subject finds the answer more than twice as often as the
+    question alone; earlier questions beside it only blur it.
+    """
+    return f"{question} {subject}" if subject and refers_back(question) else question
+
+
+def spelled_out(question: str, subject: str) -> str:
+    """Return the question with its first pronoun replaced by the subject, for people to read."""
+    name = _REMARK.sub("", subject)
+    if not name:
+        return question
+    own = f"{name}'" if name.endswith("s") else f"{name}'s"
+    return _PRONOUN.sub(lambda m: own if m[0].lower() in _POSSESSIVE else name, question, count=1)
+
+
+def refers_back(question: str) -> bool:
+    """Tell whether a question leaves its subject, or what it is more of, to the turns before."""
+    words = [word.lower() for word in _WORD.findall(question)]
+    if len(words) <= _FEW_WORDS and _CONTINUING.match(question):
+        return True
+    return len(words) <= _LONG and not (_LEANING | _FURTHER).isdisjoint(words)
