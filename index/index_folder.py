@@ -77,7 +77,10 @@ class IndexFolder:
             IndexFileError: they are not.
         """
         folder = self.segments / entry.name
-        found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+        try:
+            found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+        except OSError as error:  # another process has removed it meanwhile
+            raise IndexFileError(f"{folder} cannot be read: {error}") from error
         if strange := found ^ set(entry.files):
             raise IndexFileError(f"{folder} lacks or has besides: {', '.join(sorted(strange))}")
         for name, stamp in entry.files.items():

@@ -3,11 +3,14 @@
 Letters: `q` queries, `d` their width, `k` neighbours.
 """
 
+import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
@@ -251,7 +254,7 @@ class Maintenance:
                 for table in (documents, chunks, old_chunks)
             )
         folder = self._files.folder.path
-        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        sizes = _file_sizes(folder)
         return CollectionStats(
             seq=now.seq,
             num_documents=num_documents,
@@ -345,3 +348,13 @@ class Maintenance:
             .limit(1)
         ).first()
         return None if row is None else Commit(seq=row.seq, token=row.token)
+
+
+def _file_sizes(folder: Path) -> list[int]:
+    """Return the bytes of each file; one that another process removes meanwhile does not count."""
+    sizes = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append((Path(place) / name).stat().st_size)
+    return sizes
