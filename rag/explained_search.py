@@ -14,19 +14,16 @@ from typing import Literal, Protocol
 import numpy as np
 from jaxtyping import Float
 
-from index.analyser import analyse
 from index.filters import Filter
 from index.protocol import Fusion, Hit, Result, Scored
-from rag.document import Chunk, Passage
 from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
-from rag.retriever import fused, prior_of
+from rag.question_terms import question_terms
+from rag.retriever import CANDIDATES_PER_PASSAGE, fused, passage_of, prior_of
 
 LaneName = Literal["dense", "terms"]
 
 LANES: tuple[LaneName, ...] = ("dense", "terms")
-_DEPTH = 12  # candidates of a lane a passage, as `rag/retriever.py` has it
-_NEVER_A_TERM = " "
 
 
 class ExplainableCollection(Protocol):
@@ -225,7 +222,7 @@ def _fused(
         vector,
         query.words,
         query.k,
-        depth=query.k * _DEPTH,
+        depth=query.k * CANDIDATES_PER_PASSAGE,
         fuse=fuse,
         where=query.where,
         deadline_s=query.deadline_s,
@@ -258,26 +255,13 @@ def _traces(
 def _gate(
     query: str, collection: ExplainableCollection, result: Result, nearest: float
 ) -> GateDecision:
-    weights = collection.term_weights([*dict.fromkeys(analyse(query)), _NEVER_A_TERM])
-    absent = weights.pop(_NEVER_A_TERM)
+    terms = question_terms(query, collection)
     return judge(
         query,
-        [_passage(hit) for hit in result],
+        [passage_of(hit, "") for hit in result],
         nearest=nearest,
-        term_weights=weights,
-        unknown_terms=frozenset(term for term, weight in weights.items() if weight >= absent),
-    )
-
-
-def _passage(hit: Hit) -> Passage:
-    return Passage(
-        collection="",
-        document_id=hit.document_id,
-        title=hit.title,
-        uri=hit.uri,
-        chunk=Chunk(start=hit.start, end=hit.end, text=hit.text, heading_path=hit.heading_path),
-        score=hit.score,
-        rank=hit.rank,
+        term_weights=terms.weights,
+        unknown_terms=terms.unknown,
     )
 
 

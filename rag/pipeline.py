@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from index.analyser import analyse
 from index.protocol import DocumentRecord
 from rag.citations import Citation
 from rag.document import Passage
@@ -16,11 +15,11 @@ from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
 from rag.gate_model import DEFAULT_GATE, GateModel
 from rag.packing import PackedPassage, pack_passages
+from rag.question_terms import question_terms
 from rag.quotes import Quote, choose_quotes
 from rag.retriever import SearchableCollection, retrieve
 
 NUM_PASSAGES = 10
-_NEVER_A_TERM = " "  # the analyser gives letters and digits: this has the weight of what is absent
 
 
 class CitableCollection(SearchableCollection, Protocol):
@@ -77,8 +76,7 @@ class RetrievalPipeline:
             UnknownCollectionError: no collection has this name.
         """
         opened = self._open(collection)
-        weights = opened.term_weights([*dict.fromkeys(analyse(query)), _NEVER_A_TERM])
-        absent = weights.pop(_NEVER_A_TERM)
+        terms = question_terms(query, opened)
         found = retrieve(
             query,
             opened,
@@ -91,8 +89,8 @@ class RetrievalPipeline:
             query,
             found.passages,
             nearest=found.nearest,
-            term_weights=weights,
-            unknown_terms=frozenset(term for term, weight in weights.items() if weight >= absent),
+            term_weights=terms.weights,
+            unknown_terms=terms.unknown,
             model=self._gate_of(collection),
         )
         quotes: list[Quote] = []
@@ -101,7 +99,7 @@ class RetrievalPipeline:
                 query,
                 found.passages,
                 embedder=self._embedder,
-                term_weights=weights,
+                term_weights=terms.weights,
                 priors=self._priors,
             )
         return Evidence(

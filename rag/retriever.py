@@ -20,7 +20,7 @@ from rag.document import Chunk, Passage
 from rag.embedder import Embedder
 
 TERM_WEIGHT = 0.4
-_CANDIDATES_PER_PASSAGE = 12
+CANDIDATES_PER_PASSAGE = 12
 
 
 class SearchableCollection(Protocol):
@@ -79,10 +79,10 @@ def retrieve(
         vector,
         query.replace('"', " "),  # a question's quotes ask for no exact phrase
         k,
-        depth=k * _CANDIDATES_PER_PASSAGE,
+        depth=k * CANDIDATES_PER_PASSAGE,
         fuse=fuse,
     )
-    return Retrieved(passages=tuple(_passage(hit, name) for hit in hits), nearest=nearest)
+    return Retrieved(passages=tuple(passage_of(hit, name) for hit in hits), nearest=nearest)
 
 
 def fused(
@@ -103,7 +103,8 @@ def fused(
     return scores
 
 
-def _passage(hit: Hit, collection: str) -> Passage:
+def passage_of(hit: Hit, collection: str) -> Passage:
+    """Return a hit as a passage of the collection of this name."""
     return Passage(
         collection=collection,
         document_id=hit.document_id,
