@@ -18,6 +18,7 @@ import random
 import tempfile
 import threading
 import time
+import traceback
 from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
@@ -96,7 +97,7 @@ def process(url: str, path: Path, jobs: list[Callable[..., None]]) -> int:
             try:
                 job(store, events.append)
             except BaseException as error:  # noqa: BLE001  # told to the parent
-                failures.append(repr(error))
+                failures.append("".join(traceback.format_exception(error)))
 
         threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
         for thread in threads:

@@ -5,6 +5,7 @@ names a write that the database does not have. Two places of 128 bytes are writt
 that a torn one leaves the other.
 """
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -56,20 +57,24 @@ class Acknowledged:
             OSError: it refused.
         """
         path = self.folder / _FILE
-        if path.exists():
-            return
-        # Whole from its first moment on; if two come first, either is the truth.
         with room_needed(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            new = path.with_name(f"{NEW}{uuid.uuid4().hex}")
-            try:
-                new.write_bytes(_written(_NONE) * 2)
-                sync(new)
-            except BaseException:
-                new.unlink(missing_ok=True)
-                raise
-            new.replace(path)
-            sync(self.folder)
+            while not path.exists():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                # Upkeep may sweep the new file away before it has its name: then it is made again.
+                with contextlib.suppress(FileNotFoundError):
+                    self._make(path)
+
+    def _make(self, path: Path) -> None:
+        """Make the file, whole from its first moment on; where it is there, it stays as it is."""
+        new = path.with_name(f"{NEW}{uuid.uuid4().hex}")
+        try:
+            new.write_bytes(_written(_NONE) * 2)
+            sync(new)
+            with contextlib.suppress(FileExistsError):  # another came first, and has noted a write
+                path.hardlink_to(new)
+        finally:
+            new.unlink(missing_ok=True)
+        sync(self.folder)
 
     def note(self, commit: Commit, *, anew: bool = False) -> None:
         """Write that a commit is about to be acknowledged, and wait for the disk.

@@ -131,7 +131,7 @@ def test_a_deadline_holds_and_is_told(live_server: LiveService) -> None:
             max_tokens=4000,
             temperature=1.0,
             seed=5,
-            extra_body={"causerie": {"timeout_s": 1.5}},
+            extra_body={"causerie": {"timeout_s": 1.5, "min_tokens": 4000}},
         )
         assert time.monotonic() - began < 8
     (choice,) = answer.choices
