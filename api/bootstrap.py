@@ -16,7 +16,9 @@ from api.application import Application
 from api.errors import TenantUnavailableError
 from api.foreground import Foreground
 from api.gate_files import GATES, GateFiles
+from api.plan_files import PLANS, PlanFiles
 from api.readiness import Readiness
+from api.search_bootstrap import planned_search
 from api.settings import Settings, unworkable_settings
 from api.state_database import index_folder
 from api.tenant import place_of
@@ -131,8 +133,15 @@ def retrieval_alone(settings: Settings, database: sqlalchemy.Engine) -> Retrieva
     folder = index_folder(place)
     store = CollectionStore(database, threads=settings.threads or 1, folder=folder)
     gates = GateFiles(place.state / GATES, store.info)
+    plans = PlanFiles(place.state / PLANS, store.info)
+    embedder = embedder_alone(settings)
     return RetrievalPipeline(
-        store.open, embedder_alone(settings), priors=PRIORS, gate_of=gates.gate_of
+        store.open,
+        embedder,
+        priors=PRIORS,
+        gate_of=gates.gate_of,
+        plan_of=plans.plan_of,
+        search=planned_search(embedder, priors=PRIORS, store=store),
     )
 
 

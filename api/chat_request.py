@@ -89,6 +89,7 @@ class Extension(DecodeExtension):
     tools: ActingModel | None = None
     answer: Literal["extractive", "generative"] | None = None
     unsupported: Literal["strike", "flag"] | None = None
+    trace: bool = False
 
 
 class ChatCompletionRequest(RequestModel):
@@ -178,6 +179,7 @@ class ChatCompletionRequest(RequestModel):
                 acting=None if self.extension.tools is None else self.extension.tools.to_acting(),
                 answer=self.extension.answer,
                 unsupported=self.extension.unsupported or "strike",
+                trace=self.extension.trace,
                 collection=self.extension.collection,
                 conversation_id=self.extension.conversation,
                 owner=owner,

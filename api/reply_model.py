@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from api.acting_model import report_to_wire
 from api.grounding_model import GroundingModel
+from api.trace_model import TraceModel
 from dialog.reply import Alternative, Reply, Timings
 from llm.chat import FinishReason, MarkReport, Usage
 from rag.citations import Citation
@@ -105,7 +106,7 @@ class MarkModel(BaseModel):
 
 _WHERE_THEY_APPLY = frozenset(
     {"mark", "steer_kl", "drafted_tokens", "accepted_tokens", "score", "alternatives", "tools"}
-    | {"grounding"}
+    | {"grounding", "trace"}
 )
 
 
@@ -114,7 +115,8 @@ class ExtensionModel(BaseModel):
 
     `mark` is there where it is watermarked, `steer_kl` where something steered, the counts where
     tokens were drafted, `score` and `alternatives` after a search, `tools` where the service's own
-    tools were used, `grounding` where the answer is from a collection and citations are wanted.
+    tools were used, `grounding` where the answer is from a collection and citations are wanted,
+    `trace` where it was asked for.
     """
 
     citations: list[CitationModel]
@@ -134,6 +136,7 @@ class ExtensionModel(BaseModel):
     alternatives: list[AlternativeModel] | None
     tools: dict[str, Any] | None
     grounding: GroundingModel | None
+    trace: TraceModel | None
 
     @classmethod
     def from_reply(cls, reply: Reply, *, has_citations: bool) -> Self:
@@ -161,6 +164,7 @@ class ExtensionModel(BaseModel):
             grounding=GroundingModel.from_grounding(reply.grounding)
             if has_citations and reply.grounding is not None
             else None,
+            trace=None if reply.trace is None else TraceModel.of(reply.trace),
         )
 
     def to_wire(self) -> dict[str, Any]:

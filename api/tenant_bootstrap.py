@@ -13,7 +13,9 @@ from api.bot_trackers import BotTrackers
 from api.feedback import FeedbackStore
 from api.foreground import Foreground
 from api.gate_files import GATES, GateFiles
+from api.plan_files import PLANS, PlanFiles
 from api.readiness import Readiness
+from api.search_bootstrap import planned_search
 from api.settings import Settings
 from api.state_database import index_folder, open_place
 from api.tenant import place_of
@@ -71,7 +73,18 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
     sessions = SQLSessionStore(database)
     ingestor = Ingestor(store, shared.embedder)
     gates = GateFiles(place.state / GATES, store.info)
-    retrieval = RetrievalPipeline(store.open, shared.embedder, priors=PRIORS, gate_of=gates.gate_of)
+    plans = PlanFiles(place.state / PLANS, store.info)
+    search = planned_search(
+        shared.embedder, priors=PRIORS, store=store, model=engine, scorer=engine, tenant=tenant
+    )
+    retrieval = RetrievalPipeline(
+        store.open,
+        shared.embedder,
+        priors=PRIORS,
+        gate_of=gates.gate_of,
+        plan_of=plans.plan_of,
+        search=search,
+    )
     registry = build_registry(settings, lambda text, name: retrieval.find(text, name).passages)
     audit, runs_store = AuditLog(database), SQLRunStore(database)
     strategies = partial(strategies_of, call_form=shared.call_form)

@@ -13,7 +13,7 @@ from functools import partial
 
 from dialog.acting_answer import act, own_words
 from dialog.answer_grounding import grounding_of
-from dialog.chat_turns import asked, last_of, turns_of
+from dialog.chat_turns import asked, last_of, search_context, turns_of
 from dialog.controlled_answer import (
     NO_EVIDENCE_NOTE,
     check_has_evidence,
@@ -40,7 +40,6 @@ from rag.grounding import AnswerMode
 from rag.packing import GENERATIVE_INSTRUCTION, GENERATIVE_TOKENS, generative_prompt
 from rag.pipeline import Evidence, RetrievalPipeline
 from rag.prompt import EVIDENCE_TOKENS, INSTRUCTION, pack
-from rag.query import standalone_query
 from rag.verifier import Verifier
 from tools.runs import ToolRuns
 
@@ -202,9 +201,10 @@ class DialogAgent:
         if is_controlled(request):
             reserve = request.params.max_tokens or self._max_tokens
         room = self._room_beside(request, system, message, reserve)
-        query = standalone_query(asked(request), [turn.question for turn in history.turns])
         began = spoken.elapsed_s()
-        evidence = self._retrieval.find(query, collection)
+        evidence = self._retrieval.find(
+            asked(request), collection, context=search_context(history.turns)
+        )
         spoken.retrieval_s = spoken.elapsed_s() - began
         yield EvidenceFound(passages=evidence.passages if evidence.is_near else ())
         if not evidence.is_near and not _can_do_without(request):
@@ -217,7 +217,7 @@ class DialogAgent:
             yield self._finish(request, history, spoken, window, question, evidence)
             return
         if is_generative(request, self._answer):
-            yield from self._generated(request, history, query, evidence, spoken, cancel)
+            yield from self._generated(request, history, evidence, spoken, cancel)
             return
         prompt = pack(
             question,
@@ -250,7 +250,6 @@ class DialogAgent:
         self,
         request: TurnRequest,
         history: _History,
-        query: str,
         evidence: Evidence,
         spoken: Spoken,
         cancel: threading.Event,
@@ -265,11 +264,11 @@ class DialogAgent:
             count_tokens=partial(text_tokens, self._model),
             budget=min(GENERATIVE_TOKENS, self._room_beside(request, system, message, OWN_TOKENS)),
         )
-        prompt = generative_prompt(message.content, packed)
+        prompt = generative_prompt(message.content, packed, evidence.knowledge)
         last = replace(message, role="user", content=prompt, tool_call_id="")
         window = self._fit(request, system, history.turns, last, OWN_TOKENS)
         writer = GeneratedAnswer(
-            self._model, self._verifier, request, packed, evidence, query=query
+            self._model, self._verifier, request, packed, evidence, query=evidence.query
         )
         yield from writer.speak(
             window,
@@ -356,6 +355,7 @@ class DialogAgent:
             conversation_id=request.conversation_id,
             acting=acting,
             grounding=None if evidence is None else grounding_of(request, spoken, evidence),
+            trace=evidence.trace if evidence is not None and request.trace else None,
         )
         if acting is not None and acting.note:
             reply = replace(reply, notes=(*reply.notes, acting.note))

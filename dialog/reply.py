@@ -15,6 +15,7 @@ from llm.tool_prompt import ToolUse
 from rag.citations import Citation
 from rag.document import Passage
 from rag.grounding import AnswerMode, Grounding
+from rag.retrieval_trace import RetrievalTrace
 from tools.runs import Decision, RunRequest
 
 EvidenceForm = Literal["quote", "cite"]
@@ -99,6 +100,7 @@ class TurnRequest:
     `answer` is how an answer from a collection is made: of quotes ("extractive") or in the model's
     own words, each sentence verified ("generative"); None is the service's default. What nothing
     bears out of the latter is left out ("strike") or said all the same with its verdict ("flag").
+    With `trace` the reply tells how its passages were found.
     """
 
     messages: tuple[Message, ...]
@@ -109,6 +111,7 @@ class TurnRequest:
     acting: ActingRequest | None = None
     answer: AnswerMode | None = None
     unsupported: UnsupportedPolicy = "strike"
+    trace: bool = False
     collection: str | None = None
     conversation_id: str | None = None
     owner: str = ""
@@ -190,7 +193,7 @@ class Reply:
     counts early turns that no longer fit into the window, `left_window` the tokens that a rolling
     cache no longer held at the end; `notes` says so in words. The fields from `log_probs` on are
     those of the model's `Completion`; `text` holds no `tool_calls`. `grounding` says of an answer
-    from a collection what it rests on.
+    from a collection what it rests on, `trace` how that was found, where it was asked for.
     """
 
     text: str
@@ -214,3 +217,4 @@ class Reply:
     alternatives: tuple[Alternative, ...] = ()
     acting: ActingReport | None = None
     grounding: Grounding | None = None
+    trace: RetrievalTrace | None = None

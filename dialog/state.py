@@ -4,19 +4,27 @@ No clock, no randomness, no model: equal logs give equal states, and the fold of
 prefix of the fold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from dialog.events import ConversationOpened, Event, EvidenceRetrieved, SystemUttered, UserUttered
 from llm.chat import Message
+from rag.citations import Citation
+from rag.document import Passage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One exchange: the question as asked, and both sides as they stand in the prompt."""
+    """One exchange: the question as asked, and both sides as they stand in the prompt.
+
+    `found` is what the answer could draw on and, once it was given, what it cited; an `answer` that
+    said nothing is empty.
+    """
 
     question: str
     messages: tuple[Message, ...]
+    answer: str = ""
+    found: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,28 @@ def _after(state: DialogState, event: Event) -> DialogState:
                 return state
             *before, last = state.turns
             message = Message(role="assistant", content=prompt_text or text)
-            answered = replace(last, messages=(*last.messages, message))
+            answered = replace(
+                last,
+                messages=(*last.messages, message),
+                answer="" if event.abstained else text,
+                found=_cited(last.found, event.citations),
+            )
             return replace(state, turns=(*before, answered))
-        case EvidenceRetrieved():
-            return state
+        case EvidenceRetrieved(passages=passages):
+            if not state.turns:
+                return state
+            *before, last = state.turns
+            return replace(state, turns=(*before, replace(last, found=passages)))
+
+
+def _cited(found: Sequence[Passage], citations: Sequence[Citation]) -> tuple[Passage, ...]:
+    """Return the passages that a citation points into."""
+    return tuple(
+        passage
+        for passage in found
+        if any(
+            citation.document_id == passage.document_id
+            and passage.chunk.start <= citation.start < citation.end <= passage.chunk.end
+            for citation in citations
+        )
+    )

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from rag.citations import Citation
+from rag.dialogue_context import context_of
 from rag.evaluation import Answered, timed
 from rag.evaluation_set import EvaluationItem
 from rag.held_out import FilterableCollection, HeldOut
 from rag.pipeline import CitableCollection, RetrievalPipeline
-from rag.query import standalone_query
 
 OpenCollection = Callable[[str], CitableCollection]
 
@@ -31,9 +31,8 @@ class ExtractiveAnswerer:
     def answer(self, item: EvaluationItem) -> Answered:
         """Answer one question, without what it holds out."""
         pipeline = self.pipeline_for(item)
-        asked = [turn.content for turn in item.history if turn.role == "user"]
         seconds = timed()
-        evidence = pipeline.find(standalone_query(item.query, asked), self._collection)
+        evidence = pipeline.find(item.query, self._collection, context=context_of(item.history))
         took = seconds()
         text = " ".join(quote.sentence.text for quote in evidence.quotes)
         return Answered(

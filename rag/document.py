@@ -7,6 +7,7 @@ All offsets are byte offsets into the UTF-8 form of a document's extracted text,
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 def sha256_hex(data: bytes) -> str:
@@ -57,7 +58,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A chunk that was found: from which document, how near, at which rank (from 1)."""
+    """A chunk that was found: from which document, how near, at which rank (from 1).
+
+    What a model wrote has the `origin` "model": it may help to find and to think, and nothing can
+    cite it.
+    """
 
     collection: str
     document_id: str
@@ -66,3 +71,14 @@ class Passage:
     chunk: Chunk
     score: float
     rank: int
+    origin: Literal["source", "model"] = "source"
+
+
+def check_is_source(passage: Passage) -> None:
+    """Refuse to cite what no source says.
+
+    Raises:
+        ValueError: a model wrote the passage.
+    """
+    if passage.origin != "source":
+        raise ValueError("what a model wrote is no source, and nothing can cite it")

@@ -4,7 +4,9 @@ RAGError
 ├── ParseError           a file that cannot be turned into text; `reason` is one sentence
 ├── EmptyCollectionError a search in a collection that holds nothing yet
 ├── EvaluationSetError   a file of questions that cannot be used; says which line
-└── GateError            a gate that cannot be fitted or read
+├── GateError            a gate that cannot be fitted or read
+├── PlanError            a query plan that cannot be chosen or used
+└── LaneLateError        a lane of a search that was not done in time; the others answer
 """
 
 from enum import StrEnum
@@ -50,3 +52,11 @@ class EvaluationSetError(RAGError):
 
 class GateError(RAGError):
     """A collection's gate cannot be fitted on what there is, or is no gate."""
+
+
+class PlanError(RAGError):
+    """A collection's query plan cannot be chosen on what there is, or needs what is not there."""
+
+
+class LaneLateError(RAGError):
+    """A lane of a search was not done before its deadline."""

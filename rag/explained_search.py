@@ -18,6 +18,7 @@ from index.filters import Filter
 from index.protocol import Fusion, Hit, Result, Scored
 from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
+from rag.lane import InLane
 from rag.question_terms import question_terms
 from rag.retriever import CANDIDATES_PER_PASSAGE, fused, passage_of, prior_of
 
@@ -68,14 +69,6 @@ class ExplainableCollection(Protocol):
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Return how rare each term is."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InLane:
-    """Where a passage stands in a lane: rank from 1, and its score there."""
-
-    rank: int
-    score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

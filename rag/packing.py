@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from index.analyser import analyse
 from index.protocol import DocumentRecord
 from rag.citations import Citation
-from rag.document import Chunk, Passage
+from rag.document import Chunk, Passage, check_is_source
 
 GENERATIVE_INSTRUCTION = (
     "Answer the question from the numbered evidence in one or two short sentences, and cite the"
@@ -38,7 +38,12 @@ class PackedPassage:
     text_sha256: str
 
     def citation(self, start: int, end: int) -> Citation:
-        """Return a citation of a byte span of the document within the passage."""
+        """Return a citation of a byte span of the document within the passage.
+
+        Raises:
+            ValueError: the span is not in it, or a model wrote it, and no source says it.
+        """
+        check_is_source(self.passage)
         chunk = self.passage.chunk
         if not chunk.start <= start < end <= chunk.end:
             raise ValueError(f"span {start}..{end} is not in {chunk.start}..{chunk.end}")
@@ -66,9 +71,11 @@ def pack_passages(
 ) -> list[PackedPassage]:
     """Return what is read of the passages found, numbered in the order of reading.
 
-    `get` returns a document and its text. The first passage is cut rather than left out.
+    `get` returns a document and its text. The first passage is cut rather than left out. What a
+    model wrote gets no number: nothing could bear it out.
     """
-    merged = _merged(_distinct(passages), get)
+    sources = [passage for passage in passages if passage.origin == "source"]
+    merged = _merged(_distinct(sources), get)
     kept: list[Passage] = []
     left = budget
     for passage in merged:
@@ -91,10 +98,17 @@ def pack_passages(
     ]
 
 
-def generative_prompt(question: str, packed: Sequence[PackedPassage]) -> str:
-    """Return the user's message with its evidence before it."""
+def generative_prompt(
+    question: str, packed: Sequence[PackedPassage], knowledge: Sequence[Passage] = ()
+) -> str:
+    """Return the user's message with its evidence before it.
+
+    `knowledge` is what a model wrote; it stands apart and without a number.
+    """
     evidence = "\n".join(as_evidence(one.number, one.passage) for one in packed)
-    return f"Evidence:\n{evidence}\n\nQuestion: {question}"
+    written = " ".join(as_data(one.chunk.text) for one in knowledge)
+    said = f"\n\nNot evidence, and not to be cited: {written}" if written else ""
+    return f"Evidence:\n{evidence}{said}\n\nQuestion: {question}"
 
 
 def as_evidence(number: int, passage: Passage) -> str:

@@ -1,7 +1,8 @@
-"""From a question to evidence: retrieve, judge, choose sentences.
+"""From a question to evidence: search, judge, choose sentences.
 
-The spine of the folder. Does not know the conversation or the model: the query it is given stands
-on its own, and what it returns says whether to answer and which sentences carry the answer.
+The spine of the folder. What is searched for, and how, is the collection's plan
+(`rag/query_plan.py`, carried out by `rag/planned_search.py`); what comes back says whether to
+answer and which sentences carry the answer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,19 +11,22 @@ from typing import Protocol
 
 from index.protocol import DocumentRecord
 from rag.citations import Citation
+from rag.dialogue_context import NO_DIALOGUE, DialogueContext
 from rag.document import Passage
 from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
 from rag.gate_model import DEFAULT_GATE, GateModel
 from rag.packing import PackedPassage, pack_passages
+from rag.planned_search import PlannableCollection, PlannedSearch
+from rag.query_plan import DEFAULT_PLAN, QueryPlan
 from rag.question_terms import question_terms
 from rag.quotes import Quote, choose_quotes
-from rag.retriever import SearchableCollection, retrieve
+from rag.retrieval_trace import RetrievalTrace
 
 NUM_PASSAGES = 10
 
 
-class CitableCollection(SearchableCollection, Protocol):
+class CitableCollection(PlannableCollection, Protocol):
     """A collection that can be searched, and whose documents can be cited."""
 
     def get(self, document_id: str) -> tuple[DocumentRecord, str]:
@@ -32,12 +36,19 @@ class CitableCollection(SearchableCollection, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What was found for a question; `quotes` is empty where it is not near enough to answer."""
+    """What was found for a question; `quotes` is empty where it is not near enough to answer.
+
+    `query` is the question as it stands on its own, `knowledge` what a model wrote, which may be
+    read and not cited.
+    """
 
     passages: tuple[Passage, ...]
     quotes: tuple[Quote, ...]
     citations: tuple[Citation, ...]
     gate: GateDecision
+    query: str = ""
+    trace: RetrievalTrace | None = None
+    knowledge: tuple[Passage, ...] = ()
 
     @property
     def is_near(self) -> bool:
@@ -47,6 +58,10 @@ class Evidence:
 
 def _default_gate(_: str) -> GateModel:
     return DEFAULT_GATE
+
+
+def _default_plan(_: str) -> QueryPlan:
+    return DEFAULT_PLAN
 
 
 class RetrievalPipeline:
@@ -59,32 +74,40 @@ class RetrievalPipeline:
         *,
         priors: Mapping[str, float] | None = None,
         gate_of: Callable[[str], GateModel] = _default_gate,
+        plan_of: Callable[[str], QueryPlan] = _default_plan,
+        search: PlannedSearch | None = None,
     ) -> None:
         """Take what opens a collection, the embedder, and priors by the beginning of a uri.
 
-        `gate_of` returns the gate of a collection by its name.
+        `gate_of` and `plan_of` return the gate and the plan of a collection by its name; `search`
+        carries plans out, and has to be given where plans ask for a model or a reranker.
         """
         self._open = open_collection
         self._embedder = embedder
         self._priors = dict(priors or {})
         self._gate_of = gate_of
+        self._plan_of = plan_of
+        self._search = search or PlannedSearch(embedder, priors=priors)
 
-    def find(self, query: str, collection: str) -> Evidence:
-        """Return the evidence for a query that stands on its own.
+    def find(
+        self, question: str, collection: str, *, context: DialogueContext = NO_DIALOGUE
+    ) -> Evidence:
+        """Return the evidence for a question in its dialogue; without one it stands on its own.
 
         Raises:
             UnknownCollectionError: no collection has this name.
         """
         opened = self._open(collection)
-        terms = question_terms(query, opened)
-        found = retrieve(
-            query,
+        found = self._search.run(
+            question,
             opened,
             name=collection,
-            embedder=self._embedder,
             k=NUM_PASSAGES,
-            priors=self._priors,
+            plan=self._plan_of(collection),
+            context=context,
         )
+        query = found.query
+        terms = question_terms(query, opened)
         gate = judge(
             query,
             found.passages,
@@ -107,6 +130,9 @@ class RetrievalPipeline:
             quotes=tuple(quotes),
             citations=tuple(_citations(quotes, opened)),
             gate=gate,
+            query=query,
+            trace=found.trace,
+            knowledge=found.knowledge,
         )
 
     def packed(

@@ -40,9 +40,9 @@ def standalone_query(question: str, earlier_questions: Sequence[str]) -> str:
 
 
 def _leans(question: str) -> bool:
-    words = [word.lower() for word in _WORD.findall(question)]
-    if len(words) <= _FEW_WORDS and _CONTINUING.match(question):
+    if is_fragment(question):
         return True
+    words = [word.lower() for word in _WORD.findall(question)]
     return len(words) <= _SHORT and not _LEANING.isdisjoint(words)
 
 
@@ -64,9 +64,14 @@ def spelled_out(question: str, subject: str) -> str:
     return _PRONOUN.sub(lambda m: own if m[0].lower() in _POSSESSIVE else name, question, count=1)
 
 
+def is_fragment(question: str) -> bool:
+    """Tell whether a question is a few words that go on from the one before ("and why?")."""
+    return len(_WORD.findall(question)) <= _FEW_WORDS and bool(_CONTINUING.match(question))
+
+
 def refers_back(question: str) -> bool:
     """Tell whether a question leaves its subject, or what it is more of, to the turns before."""
-    words = [word.lower() for word in _WORD.findall(question)]
-    if len(words) <= _FEW_WORDS and _CONTINUING.match(question):
+    if is_fragment(question):
         return True
+    words = [word.lower() for word in _WORD.findall(question)]
     return len(words) <= _LONG and not (_LEANING | _FURTHER).isdisjoint(words)

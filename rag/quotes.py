@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from index.analyser import analyse
 from rag.citations import Citation
-from rag.document import Passage
+from rag.document import Passage, check_is_source
 from rag.embedder import Embedder
 from rag.retriever import prior_of
 from rag.sentences import Sentence, split_sentences
@@ -42,7 +42,12 @@ class Quote:
     score: float
 
     def citation(self, number: int) -> Citation:
-        """Return the citation that the mark `[number]` points to."""
+        """Return the citation that the mark `[number]` points to.
+
+        Raises:
+            ValueError: a model wrote it, and no source says it.
+        """
+        check_is_source(self.passage)
         sentence = self.sentence
         first = sentence.start - self.passage.chunk.start
         size = sentence.end - sentence.start
@@ -70,7 +75,10 @@ def choose_quotes(
 ) -> list[Quote]:
     """Return at most `MAX_QUOTES` sentences, the best one first; none where there are none."""
     found = [
-        (passage, sentence) for passage in passages for sentence in split_sentences(passage.chunk)
+        (passage, sentence)
+        for passage in passages
+        if passage.origin == "source"
+        for sentence in split_sentences(passage.chunk)
     ]
     if not found:
         return []

@@ -9,7 +9,7 @@ by the beginning of its uris, how much nearer or farther it counts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +18,9 @@ from jaxtyping import Float
 from index.protocol import Fusion, Hit, Scored
 from rag.document import Chunk, Passage
 from rag.embedder import Embedder
+from rag.fusion import best_first, by_ranks, by_scores
+from rag.lane import InLane
+from rag.query_plan import FusionName
 
 TERM_WEIGHT = 0.4
 CANDIDATES_PER_PASSAGE = 12
@@ -45,10 +48,16 @@ class SearchableCollection(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
-    """Passages best first, and the cosine of the nearest chunk (0 where there is none)."""
+    """Passages best first, and the cosine of the nearest chunk (0 where there is none).
+
+    `places` has, for each passage, where it stands in the lanes "dense" and "terms";
+    `num_found` how many chunks each lane gave.
+    """
 
     passages: tuple[Passage, ...]
     nearest: float
+    places: tuple[Mapping[str, InLane], ...] = ()
+    num_found: Mapping[str, int] = field(default_factory=dict)
 
 
 def prior_of(uri: str, priors: Mapping[str, float]) -> float:
@@ -57,7 +66,7 @@ def prior_of(uri: str, priors: Mapping[str, float]) -> float:
     return priors[max(fitting, key=len)] if fitting else 0.0
 
 
-def retrieve(
+def retrieve(  # noqa: PLR0913  # all but two by name
     query: str,
     collection: SearchableCollection,
     *,
@@ -65,24 +74,62 @@ def retrieve(
     embedder: Embedder,
     k: int,
     priors: Mapping[str, float],
+    depth: int | None = None,
+    fusion: FusionName = "sum",
 ) -> Retrieved:
-    """Return the k best passages of both lanes; `nearest` is the cosine alone, without priors."""
+    """Return the k best passages of both lanes; `nearest` is the cosine alone, without priors.
+
+    Each lane gives `depth` chunks, or 12 a passage. The other fusions are those of `rag/fusion`,
+    and know no priors.
+    """
     vector = embedder.encode([query], "query")[0]
-    nearest = 0.0
+    lanes: dict[str, Sequence[Scored]] = {"dense": (), "terms": ()}
+    order: list[int] = []
 
     def fuse(dense: Sequence[Scored], terms: Sequence[Scored]) -> Mapping[int, float]:
-        nonlocal nearest
-        nearest = dense[0].score if dense else 0.0
-        return fused(dense, terms, priors)
+        lanes["dense"], lanes["terms"] = dense, terms
+        scores = _fused_by(fusion, dense, terms, priors)
+        # The collection ranks so, and gives no ids with its hits.
+        order.extend(sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))[:k])
+        return scores
 
     hits = collection.search_fused(
         vector,
         query.replace('"', " "),  # a question's quotes ask for no exact phrase
         k,
-        depth=k * CANDIDATES_PER_PASSAGE,
+        depth=depth or k * CANDIDATES_PER_PASSAGE,
         fuse=fuse,
     )
-    return Retrieved(passages=tuple(passage_of(hit, name) for hit in hits), nearest=nearest)
+    places = {lane: _places(found) for lane, found in lanes.items()}
+    return Retrieved(
+        passages=tuple(passage_of(hit, name) for hit in hits),
+        nearest=lanes["dense"][0].score if lanes["dense"] else 0.0,
+        places=tuple(
+            {lane: at[chunk_id] for lane, at in places.items() if chunk_id in at}
+            for chunk_id, _ in zip(order, hits, strict=False)
+        ),
+        num_found={lane: len(found) for lane, found in lanes.items()},
+    )
+
+
+def _fused_by(
+    fusion: FusionName,
+    dense: Sequence[Scored],
+    terms: Sequence[Scored],
+    priors: Mapping[str, float],
+) -> dict[int, float]:
+    if fusion == "sum":
+        return fused(dense, terms, priors)
+    lanes = [{one.chunk_id: one.score for one in lane} for lane in (dense, terms)]
+    if fusion == "scores":
+        return by_scores(lanes)
+    return by_ranks([best_first(lane) for lane in lanes])
+
+
+def _places(scored: Sequence[Scored]) -> dict[int, InLane]:
+    return {
+        one.chunk_id: InLane(rank=rank, score=one.score) for rank, one in enumerate(scored, start=1)
+    }
 
 
 def fused(

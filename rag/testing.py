@@ -1,7 +1,8 @@
-"""Doubles of the ports of `rag`, and the contracts that embedders and rerankers keep."""
+"""Doubles of the ports of `rag`, and the contracts that embedders, rerankers, writers keep."""
 
 import hashlib
 import re
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -14,7 +15,9 @@ from index.protocol import CollectionInfo, DocumentRecord, Metric, NewDocument
 from llm.chat import TextScores
 from rag.document import Chunk, Passage, sha256_hex
 from rag.embedder import Embedder, TextKind
+from rag.errors import LaneLateError
 from rag.reranker import Reranker
+from rag.writer import Writer, WritingTask
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -150,6 +153,29 @@ class SharedWordScorer:
             for text in continuations
         ]
         return TextScores(log_probs=tuple(scores), computed_tokens=0)
+
+
+class ScriptedWriter:
+    """A `Writer` that writes from a list; with an empty one it writes each task's text again.
+
+    `tasks` records what it was given. It takes `delay_s` for each call.
+    """
+
+    name = "scripted"
+
+    def __init__(self, texts: Sequence[str] = (), *, delay_s: float = 0.0) -> None:
+        self.texts = list(texts)
+        self.delay_s = delay_s
+        self.tasks: list[WritingTask] = []
+
+    def write(self, tasks: Sequence[WritingTask], *, deadline: float) -> list[str]:
+        """Return the next texts, if there is time."""
+        self.tasks += tasks
+        left = deadline - time.monotonic()
+        time.sleep(max(0.0, min(self.delay_s, left)))
+        if self.delay_s >= left:
+            raise LaneLateError(f"{self.name} was still writing")
+        return [self.texts.pop(0) if self.texts else task.text for task in tasks]
 
 
 def passage(text: str, *, uri: str = "", score: float = 0.0, rank: int = 1) -> Passage:
@@ -308,3 +334,31 @@ class RerankerContract:
         assert reranker.rerank(self.query, []) == []
         (only,) = reranker.rerank(self.query, found[:1])
         assert (only.uri, only.rank) == (found[0].uri, 1)
+
+
+class WriterContract:
+    """Laws of the `Writer` port; inherit and provide the fixture `writer`."""
+
+    @pytest.fixture
+    def writer(self) -> Writer:
+        """Return the writer under test."""
+        raise NotImplementedError
+
+    def test_it_is_a_writer_with_a_name(self, writer: Writer) -> None:
+        """Traces call it by that."""
+        assert isinstance(writer, Writer)
+        assert writer.name
+
+    def test_each_task_gets_a_stripped_text_in_order(self, writer: Writer) -> None:
+        """However many there are, none among them."""
+        tasks = [WritingTask(instruction="Go on.", text=f"word {i}", max_tokens=4) for i in (1, 2)]
+        texts = writer.write(tasks, deadline=time.monotonic() + 60)
+        assert len(texts) == len(tasks)
+        assert texts == [text.strip() for text in texts]
+        assert writer.write([], deadline=time.monotonic() + 60) == []
+
+    def test_what_is_not_done_in_time_is_late(self, writer: Writer) -> None:
+        """Half a text is no text."""
+        task = WritingTask(instruction="Go on.", text="word")
+        with pytest.raises(LaneLateError):
+            writer.write([task], deadline=time.monotonic() - 1)
