@@ -27,6 +27,7 @@ from llm.engine_statistics import EngineState, EngineStatistics
 from llm.tool_forms.call_form import CallForm
 from llm.tool_forms.own import OWN
 from rag.embedder import Embedder
+from rag.gate_model import GateModel, shipped_gate
 from rag.ingest import Ingestor
 from tools.call_counts import CallCounts
 from tools.runs import ToolRuns
@@ -67,7 +68,8 @@ class Application:
     terminal, since it may name files of this machine. `mark_finder` is None where there is no key,
     `bots` where the program serves none, `runs` where there are no tools. `call_counts` counts the
     calls of tools, by whomever. `call_form` is how the chat model writes calls of tools.
-    `priors` say how much nearer or farther sources count, by the beginning of their uris. This is
+    `priors` say how much nearer or farther sources count, by the beginning of their uris; `gate_of`
+    returns the gate of a collection. This is
     the service of the keys that belong to no tenant; `tenants` has those of the others.
     """
 
@@ -91,6 +93,7 @@ class Application:
     call_counts: CallCounts = field(default_factory=CallCounts)
     call_form: CallForm = OWN
     priors: Mapping[str, float] = field(default_factory=dict)
+    gate_of: Callable[[str], GateModel] = shipped_gate
     tenants: "Tenants[Application] | None" = None
     transcripts: Transcripts = field(default_factory=Transcripts)
     on_close: tuple[Callable[[], None], ...] = ()

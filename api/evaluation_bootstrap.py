@@ -1,6 +1,6 @@
 """What answers the questions of a set: the pipeline alone, or the dialogue with the chat model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from api.bootstrap import embedder_alone, open_scorer
 from api.dialog_answerer import DialogAnswerer
+from api.gate_files import GATES, GateFiles
 from api.settings import Settings
 from api.state_database import index_folder, state_database
 from api.tenant import place_of
@@ -18,7 +19,7 @@ from llm.chat import ChatModel
 from rag.answering import ExtractiveAnswerer, OpenCollection
 from rag.embedder import Embedder
 from rag.evaluation import Answerer
-from rag.evaluation_set import Relevant
+from rag.evaluation_set import EvaluationItem, Relevant
 from rag.model_questions import ROUND_TRIP, RoundTrip
 from rag.pipeline import RetrievalPipeline
 
@@ -35,7 +36,8 @@ def answering(
     """
     with _opened(settings, tenant, collection) as (database, store, embedder):
         seq = store.open(collection).search_terms("-", 1).seq
-        pipeline_over = partial(_pipeline_over, embedder)
+        gates = GateFiles(place_of(settings, tenant).state / GATES, store.info)
+        pipeline_over = partial(_pipeline_over, embedder, gates)
         extractive = ExtractiveAnswerer(store.open, pipeline_over, collection)
         if not with_model:
             yield extractive, seq
@@ -48,6 +50,22 @@ def answering(
                 ),
                 seq,
             )
+
+
+@contextmanager
+def gate_fitting(
+    settings: Settings, tenant: str, collection: str
+) -> Iterator[tuple[Callable[[EvaluationItem], RetrievalPipeline], GateFiles]]:
+    """Give what searches for a question without what it holds out, and where gates are kept.
+
+    Raises:
+        UnknownCollectionError: there is no such collection.
+        ModelStoreError: the embedding model is not on this machine.
+    """
+    with _opened(settings, tenant, collection) as (_, store, embedder):
+        gates = GateFiles(place_of(settings, tenant).state / GATES, store.info)
+        pipeline_over = partial(_pipeline_over, embedder, gates)
+        yield ExtractiveAnswerer(store.open, pipeline_over, collection).pipeline_for, gates
 
 
 @contextmanager
@@ -90,5 +108,7 @@ def _chat_model(settings: Settings) -> Iterator[ChatModel]:
         engine.close()
 
 
-def _pipeline_over(embedder: Embedder, open_collection: OpenCollection) -> RetrievalPipeline:
-    return RetrievalPipeline(open_collection, embedder, priors=PRIORS)
+def _pipeline_over(
+    embedder: Embedder, gates: GateFiles, open_collection: OpenCollection
+) -> RetrievalPipeline:
+    return RetrievalPipeline(open_collection, embedder, priors=PRIORS, gate_of=gates.gate_of)

@@ -54,6 +54,11 @@ class GateFiles:
         new.write_text(text, encoding="utf-8")
         new.replace(path)
 
+    def forget(self, name: str) -> None:
+        """Go back to the shipped gate; raises `UnknownCollectionError`."""
+        self._identity(name)
+        self._path(name).unlink(missing_ok=True)
+
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 

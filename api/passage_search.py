@@ -1,6 +1,6 @@
 """The search of one collection by the words of a request: today's passages, or earlier ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from api.explanation_model import ExplanationModel, lanes_of
@@ -10,15 +10,20 @@ from index.filters import Filter, filter_from_json
 from index.store import CollectionStore
 from rag.embedder import Embedder
 from rag.explained_search import LaneQuery, search_lanes
+from rag.gate_model import GateModel, shipped_gate
 
 
 @dataclass(frozen=True, slots=True)
 class PassageSearch:
-    """Searches the collections of a store with one embedder; `priors` by the beginning of a uri."""
+    """Searches the collections of a store with one embedder; `priors` by the beginning of a uri.
+
+    `gate_of` returns the gate of a collection by its name.
+    """
 
     store: CollectionStore
     embedder: Embedder
     priors: Mapping[str, float] = field(default_factory=dict)
+    gate_of: Callable[[str], GateModel] = shipped_gate
 
     def run(self, name: str, body: SearchRequest) -> HitList:
         """Return the passages nearest to the query, best first.
@@ -67,6 +72,7 @@ class PassageSearch:
             deadline_s=body.deadline_s,
             priors=self.priors,
             explain=body.explain,
+            gate=self.gate_of(name),
         )
         found = search_lanes(query, collection, self.embedder)
         shown = [

@@ -133,5 +133,6 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
         call_counts=counts,
         call_form=shared.call_form,
         priors=PRIORS,
+        gate_of=gates.gate_of,
         on_close=(store.close, database.dispose),
     )

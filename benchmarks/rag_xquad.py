@@ -34,7 +34,8 @@ from llm.sampling_params import SamplingParams
 from rag.answer_sentences import answer_sentences
 from rag.claim_check import check_claim
 from rag.document import Document, sha256_hex
-from rag.gate_model import GateExample, fit_gate
+from rag.gate_fitting import left_out
+from rag.gate_model import GateExample
 from rag.grounding import AnswerMode, verdict_on
 from rag.held_out import HeldOut
 from rag.metrics import answer_f1, auroc, auroc_interval, calibration_error, exact_match
@@ -127,7 +128,7 @@ def _gate_figures(
             if is_answerable:
                 right += bool(evidence.passages) and evidence.passages[0].uri == question.uri
     truth = [one.is_answerable for one in examples]
-    fitted, is_told = _fitted(examples, articles)
+    fitted, is_told = left_out(examples, articles, num_folds=FOLDS)
     figures = [share("XQuAD, paragraph found first", right, len(questions))]
     for name, scores in (("shipped", shipped), ("fitted", fitted)):
         area = auroc(scores, truth)
@@ -163,24 +164,6 @@ def _gate_figures(
 
 def _without(service: Application, uri: str) -> Any:
     return lambda name: HeldOut(service.store.open(name), [uri])
-
-
-def _fitted(
-    examples: Sequence[GateExample], articles: Sequence[str]
-) -> tuple[list[float], list[bool]]:
-    """Return probabilities and decisions by gates that were fitted on other articles."""
-    names = sorted(set(articles))
-    fold = {name: i % FOLDS for i, name in enumerate(names)}
-    p, told = [0.0] * len(examples), [False] * len(examples)
-    for number in range(FOLDS):
-        gate = fit_gate(
-            [one for one, name in zip(examples, articles, strict=True) if fold[name] != number]
-        )
-        for i, (one, name) in enumerate(zip(examples, articles, strict=True)):
-            if fold[name] == number:
-                p[i] = gate.p_answerable(one.features)
-                told[i] = p[i] >= gate.threshold
-    return p, told
 
 
 def _answer_figures(

@@ -18,6 +18,7 @@ from index.filters import Filter
 from index.protocol import Fusion, Hit, Result, Scored
 from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
+from rag.gate_model import DEFAULT_GATE, GateModel
 from rag.lane import InLane
 from rag.question_terms import question_terms
 from rag.retriever import CANDIDATES_PER_PASSAGE, fused, passage_of, prior_of
@@ -106,7 +107,10 @@ class ExplainedSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneQuery:
-    """What is looked for, in which lanes; `explain` asks for each lane's time and the gate."""
+    """What is looked for, in which lanes; `explain` asks for each lane's time and the gate.
+
+    `gate` is the collection's.
+    """
 
     text: str
     k: int
@@ -115,6 +119,7 @@ class LaneQuery:
     deadline_s: float | None = None
     priors: Mapping[str, float] = field(default_factory=dict)
     explain: bool = True
+    gate: GateModel = DEFAULT_GATE
 
     def __post_init__(self) -> None:
         if not self.lanes:
@@ -161,7 +166,7 @@ def search_lanes(
         lanes=tuple(_traces(query, vector, collection, found)),
         encode_s=encode_s,
         search_s=search_s,
-        gate=_gate(query.text, collection, result, dense[0].score if dense else 0.0),
+        gate=_gate(query, collection, result, dense[0].score if dense else 0.0),
     )
 
 
@@ -246,15 +251,16 @@ def _traces(
 
 
 def _gate(
-    query: str, collection: ExplainableCollection, result: Result, nearest: float
+    query: LaneQuery, collection: ExplainableCollection, result: Result, nearest: float
 ) -> GateDecision:
-    terms = question_terms(query, collection)
+    terms = question_terms(query.text, collection)
     return judge(
-        query,
+        query.text,
         [passage_of(hit, "") for hit in result],
         nearest=nearest,
         term_weights=terms.weights,
         unknown_terms=terms.unknown,
+        model=query.gate,
     )
 
 

@@ -15,7 +15,7 @@ from rag.dialogue_context import NO_DIALOGUE, DialogueContext
 from rag.document import Passage
 from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
-from rag.gate_model import DEFAULT_GATE, GateModel
+from rag.gate_model import GateModel, shipped_gate
 from rag.packing import PackedPassage, pack_passages
 from rag.planned_search import PlannableCollection, PlannedSearch
 from rag.query_plan import DEFAULT_PLAN, QueryPlan
@@ -56,10 +56,6 @@ class Evidence:
         return bool(self.quotes)
 
 
-def _default_gate(_: str) -> GateModel:
-    return DEFAULT_GATE
-
-
 def _default_plan(_: str) -> QueryPlan:
     return DEFAULT_PLAN
 
@@ -73,7 +69,7 @@ class RetrievalPipeline:
         embedder: Embedder,
         *,
         priors: Mapping[str, float] | None = None,
-        gate_of: Callable[[str], GateModel] = _default_gate,
+        gate_of: Callable[[str], GateModel] = shipped_gate,
         plan_of: Callable[[str], QueryPlan] = _default_plan,
         search: PlannedSearch | None = None,
     ) -> None:

@@ -4,6 +4,7 @@ import typer
 
 from api.cli.eval_build import BUILD_EXAMPLE, build
 from api.cli.eval_feedback import feedback_app
+from api.cli.eval_gate import GATE_EXAMPLE, gate
 from api.cli.eval_run import RUN_EXAMPLE, run
 
 eval_app = typer.Typer(
@@ -13,6 +14,7 @@ eval_app = typer.Typer(
 )
 eval_app.command("build", epilog=BUILD_EXAMPLE)(build)
 eval_app.command("run", epilog=RUN_EXAMPLE)(run)
+eval_app.command("gate", epilog=GATE_EXAMPLE)(gate)
 eval_app.add_typer(feedback_app, name="feedback")
 
 

@@ -21,6 +21,7 @@ from api.cli.index_options import (
 from api.explanation_model import ExplanationModel
 from api.passage_search import PassageSearch
 from api.schemas import MAX_K, HitList, HitModel, SearchRequest
+from api.tenant import place_of
 from rag.explained_search import LANES, LaneName
 
 
@@ -62,11 +63,14 @@ def search(  # noqa: PLR0913  # options of a command
         else:
             # Here and not above: torch costs seconds that a running server saves us.
             from api.bootstrap import embedder_alone  # noqa: PLC0415
+            from api.gate_files import GATES, GateFiles  # noqa: PLC0415
             from api.tenant_bootstrap import PRIORS  # noqa: PLC0415
 
             embedder = embedder_alone(settings)
             with opened_store(settings, tenant) as store:
-                found = PassageSearch(store, embedder, PRIORS).run(collection, body)
+                gates = GateFiles(place_of(settings, tenant).state / GATES, store.info)
+                search = PassageSearch(store, embedder, PRIORS, gates.gate_of)
+                found = search.run(collection, body)
     if as_json:
         print_json(found.model_dump(mode="json", exclude_none=True))
     else:

@@ -76,7 +76,9 @@ def search_collection(
             400, "query is empty; say what to look for", param="query", code="invalid_value"
         )
     with application.foreground.busy(), caller_mistakes("as_of"):
-        search = PassageSearch(application.store, application.embedder, application.priors)
+        search = PassageSearch(
+            application.store, application.embedder, application.priors, application.gate_of
+        )
         return search.run(name, body)
 
 

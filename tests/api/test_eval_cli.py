@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from api import evaluation_bootstrap
+from api import bootstrap, evaluation_bootstrap
 from api.cli.main import main
 from api.evaluation_desk import RunPlan, run_plan
 from api.feedback import FeedbackStore, RatedAnswer
@@ -101,6 +101,36 @@ def test_the_gate_closes_where_documents_are_gone(
     assert "surely worse: " in (out := capsys.readouterr().out)
     assert "recall" in out.split("surely worse: ")[1]
     ends(3, "eval", "run", "manuals", "--set", "s", "--gate")  # the loss was not accepted
+
+
+def test_a_gate_is_fitted_kept_used_and_taken_away(
+    database: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "embedder_alone", lambda _: HashingEmbedder())
+    ends(1, "eval", "gate", "manuals")
+    assert "python -m api eval build manuals" in capsys.readouterr().err
+    ends(0, "eval", "build", "manuals", "--num", "90", "--seed", "3")
+    ends(0, "eval", "gate", "manuals", "--dry-run")
+    out = capsys.readouterr().out
+    assert "present gate" in out
+    assert "nothing was kept" in out
+
+    def gate() -> float:
+        ends(0, "search", "manuals", "How much water does the tank hold?", "--explain", "--json")
+        found: float = json.loads(capsys.readouterr().out)["explain"]["gate"]["p_answerable"]
+        return found
+
+    shipped = gate()
+    ends(0, "eval", "gate", "manuals", "--force", "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["kept"] is True
+    assert told["fitted"]["num_answerable"] == told["present"]["num_answerable"] > 10
+    assert gate() != shipped
+    with evaluation_bootstrap.gate_fitting(load_settings(), "", "manuals") as (_, gates):
+        assert gates.gate_of("manuals").is_calibrated
+    ends(0, "eval", "gate", "manuals", "--reset")
+    assert "shipped is used again" in capsys.readouterr().out
+    assert gate() == shipped
 
 
 def test_what_cannot_be_run_is_one_sentence(
