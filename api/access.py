@@ -22,7 +22,7 @@ from dialog.session import ALL_OWNERS
 
 OWNER_CHARS: Final = 16
 
-_PUBLIC_PATHS: Final = frozenset({"/", "/watermark", "/bots", "/livez", "/readyz"})
+_PUBLIC_PATHS: Final = frozenset({"/", "/search", "/watermark", "/bots", "/livez", "/readyz"})
 _PUBLIC_PREFIX: Final = "/static/"
 _HEADERS: Final = {
     "x-content-type-options": "nosniff",

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from api.acting_model import card_to_wire
+from api.evidence_model import EvidenceModel
 from api.reply_model import ExtensionModel
 from api.token_logprobs import logprobs_of
 from dialog.reply import Alternative, CallCard, Reply
@@ -76,7 +77,8 @@ class AnswerWriter:
 
     def evidence_chunk(self, passages: Sequence[Passage]) -> Json:
         """Return the chunk that shows, before any text, what the answer may draw on."""
-        return {**self._chunk({}), "causerie": {"evidence": [_evidence(p) for p in passages]}}
+        found = [EvidenceModel.from_passage(passage).model_dump() for passage in passages]
+        return {**self._chunk({}), "causerie": {"evidence": found}}
 
     def text_chunk(self, delta: TextDelta) -> Json:
         """Return a chunk with the next piece of text, and of its tokens."""
@@ -182,18 +184,4 @@ def _usage(usage: Usage) -> Json:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-    }
-
-
-def _evidence(passage: Passage) -> Json:
-    return {
-        "rank": passage.rank,
-        "score": passage.score,
-        "collection": passage.collection,
-        "document_id": passage.document_id,
-        "title": passage.title,
-        "uri": passage.uri,
-        "start": passage.chunk.start,
-        "end": passage.chunk.end,
-        "text": passage.chunk.text,
     }

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel
 
+from api.evidence_model import EvidenceModel
 from rag.claim_check import Problem
 from rag.gate import GateDecision
 from rag.grounding import Grounding, SentenceVerdict
@@ -63,6 +64,7 @@ class SentenceModel(BaseModel):
     verdict: str
     citations: list[int]
     verbatim: bool
+    rewritten: bool
     scores: ScoresModel
     problems: list[ProblemModel]
 
@@ -75,6 +77,7 @@ class SentenceModel(BaseModel):
             verdict=verdict.verdict,
             citations=list(verdict.citations),
             verbatim=verdict.is_verbatim,
+            rewritten=verdict.is_rewritten,
             scores=ScoresModel(
                 cover=round(verdict.cover, 4),
                 similarity=_rounded(verdict.similarity),
@@ -85,12 +88,16 @@ class SentenceModel(BaseModel):
 
 
 class GroundingModel(BaseModel):
-    """The evidence object of an answer from a collection; sources are its `citations`."""
+    """The evidence object of an answer from a collection; sources are its `citations`.
+
+    `nearest` is what came nearest where the answer abstains.
+    """
 
     mode: str
     gate: GateModelOnWire
     sentences: list[SentenceModel]
     struck: int
+    nearest: list[EvidenceModel]
 
     @classmethod
     def from_grounding(cls, grounding: Grounding) -> Self:
@@ -100,6 +107,7 @@ class GroundingModel(BaseModel):
             gate=GateModelOnWire.from_decision(grounding.gate),
             sentences=[SentenceModel.from_verdict(one) for one in grounding.sentences],
             struck=grounding.struck,
+            nearest=[EvidenceModel.from_passage(passage) for passage in grounding.nearest],
         )
 
 

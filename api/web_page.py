@@ -51,6 +51,10 @@ async def _index(request: Request) -> Response:
     return await _files.get_response("index.html", request.scope)
 
 
+async def _search(request: Request) -> Response:
+    return await _files.get_response("search.html", request.scope)
+
+
 async def _watermark(request: Request) -> Response:
     return await _files.get_response("watermark.html", request.scope)
 
@@ -61,6 +65,7 @@ async def _bots(request: Request) -> Response:
 
 routes: Final = [
     Route("/", _index, methods=["GET"]),
+    Route("/search", _search, methods=["GET"]),
     Route("/watermark", _watermark, methods=["GET"]),
     Route("/bots", _bots, methods=["GET"]),
     Mount("/static", _files, name="static"),

@@ -13,7 +13,7 @@ from llm.decoding.grammar_spec import JsonSchema
 from rag.answer_sentences import answer_sentences
 from rag.citations import Citation
 from rag.claim_check import ClaimCheck, check_claim
-from rag.grounding import Grounding, SentenceVerdict, verdict_on
+from rag.grounding import Grounding, SentenceVerdict, nearest_sources, verdict_on
 from rag.pipeline import Evidence
 from rag.quotes import Quote
 
@@ -24,7 +24,10 @@ def grounding_of(request: TurnRequest, spoken: Spoken, evidence: Evidence) -> Gr
     """Return what was said held against what was found; JSON and calls are no sentences."""
     if spoken.grounding is not None:
         return spoken.grounding
-    if not evidence.is_near or isinstance(request.spec.grammar, JsonSchema) or request.tools:
+    if not evidence.is_near:
+        nearest = nearest_sources(evidence.passages) if evidence.gate.facet is None else ()
+        return Grounding(mode="extractive", gate=evidence.gate, nearest=nearest)
+    if isinstance(request.spec.grammar, JsonSchema) or request.tools:
         return Grounding(mode="extractive", gate=evidence.gate)
     if is_controlled(request):
         return drawn_grounding(spoken.text, evidence)

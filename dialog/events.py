@@ -12,7 +12,7 @@ from dialog.errors import UnreadableEventError
 from dialog.reply import Timings
 from llm.chat import FinishReason, Usage
 from rag.citations import Citation
-from rag.document import Chunk, Passage
+from rag.document import Passage, passage_from_payload
 from rag.grounding import Grounding, grounding_from_payload
 
 Payload = dict[str, Any]
@@ -80,7 +80,7 @@ class EvidenceRetrieved:
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> "EvidenceRetrieved":
         """Rebuild the event from `to_payload`'s result."""
-        return cls(passages=tuple(_passage(p) for p in payload["passages"]))
+        return cls(passages=tuple(passage_from_payload(p) for p in payload["passages"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,21 +162,3 @@ def event_from_payload(kind: str, payload: Mapping[str, Any]) -> Event:
 
 def _grounding(payload: Mapping[str, Any] | None) -> Grounding | None:
     return None if payload is None else grounding_from_payload(payload)
-
-
-def _passage(payload: Mapping[str, Any]) -> Passage:
-    chunk = payload["chunk"]
-    return Passage(
-        collection=payload["collection"],
-        document_id=payload["document_id"],
-        title=payload["title"],
-        uri=payload["uri"],
-        chunk=Chunk(
-            start=chunk["start"],
-            end=chunk["end"],
-            text=chunk["text"],
-            heading_path=tuple(chunk["heading_path"]),
-        ),
-        score=payload["score"],
-        rank=payload["rank"],
-    )

@@ -21,7 +21,14 @@ from llm.decoding.grammar_spec import Choices, Lark
 from llm.decoding.spec import PLAIN, DecodeSpec
 from rag.answer_sentences import AnswerSentence, answer_sentences
 from rag.citations import Citation
-from rag.grounding import AnswerMode, Grounding, SentenceVerdict, VerdictName, verdict_on
+from rag.grounding import (
+    AnswerMode,
+    Grounding,
+    SentenceVerdict,
+    VerdictName,
+    nearest_sources,
+    verdict_on,
+)
 from rag.packing import PackedPassage
 from rag.pipeline import Evidence
 from rag.sentences import split_sentences
@@ -36,6 +43,7 @@ OWN_TOKENS = 128
 class _Judged:
     sentence: AnswerSentence
     support: Support
+    is_rewritten: bool = False
 
     @property
     def verdict(self) -> VerdictName:
@@ -122,14 +130,16 @@ class GeneratedAnswer:
                 kept.pop()
                 spoken.finish_reason = "stop"
                 break
+        has_nothing = not spoken.text and not cancel.is_set()
         spoken.citations = _citations([one.support.citation for one in kept], self._packed)
         spoken.grounding = Grounding(
             mode="generative",
             gate=self._evidence.gate,
             sentences=tuple(_verdicts(kept, spoken.text)),
             struck=struck,
+            nearest=nearest_sources(self._evidence.passages) if has_nothing else (),
         )
-        if not spoken.text and not cancel.is_set():
+        if has_nothing:
             spoken.has_abstained = True
             yield spoken.say(nothing)
 
@@ -156,7 +166,7 @@ class GeneratedAnswer:
         again = next(iter(self._judged(self._quoted(window, spoken, cancel))), None)
         if again is None or again.is_unsupported or again.sentence.text in said:
             return None
-        return again
+        return replace(again, is_rewritten=True)
 
     def _judged(self, draft: str) -> Iterator[_Judged]:
         before: set[str] = set()
@@ -249,6 +259,7 @@ def _verdicts(kept: Sequence[_Judged], text: str) -> Iterator[SentenceVerdict]:
             citations=(one.support.citation.id,),
             cover=check.cover,
             is_verbatim=check.is_verbatim,
+            is_rewritten=one.is_rewritten,
             similarity=one.support.similarity,
             lift=one.support.lift,
             problems=check.problems,

@@ -169,6 +169,17 @@ def sample_turn(text: str = "What is a closure?") -> tuple[Event, ...]:
             prompt_text="A function with its names.",
             grounding=Grounding(
                 mode="generative",
+                nearest=(
+                    Passage(
+                        collection="docs",
+                        document_id="d1",
+                        title="Scope",
+                        uri="topic:scope",
+                        chunk=chunk,
+                        score=0.25,
+                        rank=1,
+                    ),
+                ),
                 gate=GateDecision(
                     decision="answer",
                     p_answerable=0.75,
@@ -182,6 +193,7 @@ def sample_turn(text: str = "What is a closure?") -> tuple[Event, ...]:
                         verdict="partial",
                         citations=(1,),
                         cover=0.5,
+                        is_rewritten=True,
                         lift=0.25,
                         problems=(Problem(kind="number", text="7"),),
                     ),

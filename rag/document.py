@@ -7,7 +7,7 @@ All offsets are byte offsets into the UTF-8 form of a document's extracted text,
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 def sha256_hex(data: bytes) -> str:
@@ -82,3 +82,14 @@ def check_is_source(passage: Passage) -> None:
     """
     if passage.origin != "source":
         raise ValueError("what a model wrote is no source, and nothing can cite it")
+
+
+def passage_from_payload(payload: Mapping[str, Any]) -> Passage:
+    """Rebuild a passage from the JSON values of its fields, as `dataclasses.asdict` has them."""
+    chunk = payload["chunk"]
+    return Passage(
+        **{
+            **payload,
+            "chunk": Chunk(**{**chunk, "heading_path": tuple(chunk["heading_path"])}),
+        }
+    )

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rag.claim_check import ClaimCheck, Problem
+from rag.document import Passage, passage_from_payload
 from rag.facets import Facet
 from rag.gate import GateDecision
 from rag.gate_model import GateFeatures
 
 AnswerMode = Literal["extractive", "generative"]
 VerdictName = Literal["supported", "partial", "unsupported"]
+
+NUM_NEAREST = 5
 
 SUPPORTED_COVER = 0.75
 PARTIAL_COVER = 0.5
@@ -26,6 +29,7 @@ class SentenceVerdict:
 
     `cover` is the share of its terms that they hold, `similarity` the cosine to what they say,
     `lift` how much more probable the evidence makes it, in nats per word; None where not asked.
+    `is_rewritten`: it stands in the place of a sentence of the draft that nothing bore out.
     """
 
     start: int
@@ -34,6 +38,7 @@ class SentenceVerdict:
     citations: tuple[int, ...]
     cover: float
     is_verbatim: bool = False
+    is_rewritten: bool = False
     similarity: float | None = None
     lift: float | None = None
     problems: tuple[Problem, ...] = ()
@@ -47,13 +52,15 @@ class SentenceVerdict:
 class Grounding:
     """How an answer was made, what the gate said, and the verdict on each of its sentences.
 
-    `struck` counts sentences that were left out because nothing bore them out.
+    `struck` counts sentences that were left out because nothing bore them out. `nearest` is what
+    came nearest where the answer abstains: it may be shown, and is no answer.
     """
 
     mode: AnswerMode
     gate: GateDecision
     sentences: tuple[SentenceVerdict, ...] = ()
     struck: int = 0
+    nearest: tuple[Passage, ...] = ()
 
 
 def grounding_from_payload(payload: Mapping[str, Any]) -> Grounding:
@@ -81,9 +88,19 @@ def grounding_from_payload(payload: Mapping[str, Any]) -> Grounding:
         )
         for one in payload["sentences"]
     )
+    nearest = payload.get("nearest", ())  # which answers before it was kept do not have
     return Grounding(
-        mode=payload["mode"], gate=decision, sentences=sentences, struck=payload["struck"]
+        mode=payload["mode"],
+        gate=decision,
+        sentences=sentences,
+        struck=payload["struck"],
+        nearest=tuple(passage_from_payload(passage) for passage in nearest),
     )
+
+
+def nearest_sources(passages: Sequence[Passage]) -> tuple[Passage, ...]:
+    """Return the first passages that may be shown; what a model wrote is not among them."""
+    return tuple(passage for passage in passages if passage.origin == "source")[:NUM_NEAREST]
 
 
 def verdict_on(check: ClaimCheck) -> VerdictName:

@@ -123,6 +123,11 @@ export class Api {
     return this.#json(`/v1/collections/${segment(collection)}/documents/${segment(id)}/passage?${span}`);
   }
 
+  /** Search a collection; `question` is the body of the route. */
+  search(collection, question, { signal } = {}) {
+    return this.#json(`/v1/collections/${segment(collection)}/search`, { method: "POST", json: question, signal });
+  }
+
   /** Look for the mark; `question` holds `text` or `messages`. */
   detectWatermark(question, { signal } = {}) {
     return this.#json("/v1/watermark/detect", { method: "POST", json: question, signal });

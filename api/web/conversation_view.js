@@ -2,6 +2,7 @@
 
 import { button, element, icon } from "./element.js";
 import { AssistantMessage, userMessage } from "./message_view.js";
+import { AROUND } from "./verdicts.js";
 
 const NEAR_END = 64; // pixels from the end that still count as reading along
 const MAX_TITLE = 80;
@@ -93,7 +94,8 @@ export class ConversationView {
       this.#setTitle(conversation.title || "Conversation");
       this.#on.opened(conversation);
       const { messages } = conversation;
-      for (const message of messages) this.#showStored(message);
+      messages.forEach((message, i) => this.#showStored(message, messages[i - 1]?.content ?? ""));
+      this.#closeOptions({ ofLast: messages.at(-1)?.role === "user" });
       if (messages.length === 0) this.showEmpty();
       else if (messages.at(-1).role === "user") this.#showUnanswered(messages.at(-1).content);
       this.#toEnd();
@@ -120,10 +122,10 @@ export class ConversationView {
     document.title = title === "New conversation" ? "causerie" : `${title} · causerie`;
   }
 
-  #showStored({ role, content, ...details }) {
+  #showStored({ role, content, ...details }, question) {
     if (role === "user") this.#messages.append(userMessage(content));
     if (role !== "assistant") return;
-    const message = this.#assistantMessage();
+    const message = this.#assistantMessage(question);
     message.append(content);
     message.finish(details, { finishReason: details.finish_reason, rating: details.rating });
     if (details.run) this.#showRun(message, details.run);
@@ -219,9 +221,18 @@ export class ConversationView {
     this.#fitInput();
     // Only the last question can be asked again: an earlier one would land in the wrong place.
     for (const retry of this.#messages.querySelectorAll("[data-testid=retry]")) retry.remove();
+    this.#closeOptions({ ofLast: true });
     this.#messages.append(userMessage(content));
     if (this.id === null) this.#setTitle(toTitle(content));
     this.#answer(content);
+  }
+
+  /** Nobody is asked any more what an earlier question meant. */
+  #closeOptions({ ofLast }) {
+    const answers = [...this.#messages.querySelectorAll("[data-testid=message-assistant]")];
+    for (const answer of ofLast ? answers : answers.slice(0, -1)) {
+      for (const option of answer.querySelectorAll("[data-testid=clarify-option]")) option.disabled = true;
+    }
   }
 
   /** Stop the answer that is running. */
@@ -229,10 +240,15 @@ export class ConversationView {
     this.#running?.abort();
   }
 
-  #assistantMessage() {
+  /** Return the message that answers `question`, added to the conversation. */
+  #assistantMessage(question = "") {
     const message = new AssistantMessage({
+      question,
       collection: this.#conversation.collection,
       openSource: (citation, opener, kicker) => this.#source.open(citation, opener, kicker),
+      read: (citation) => this.#api.passage(citation, AROUND),
+      // An option alone would be searched without the question that it belongs to.
+      choose: (option) => this.send(`${question} (${option})`),
       decide: (run, decisions) => this.#goOn(run, decisions),
       rate: (answer, rating, comment) => this.#rate(answer, rating, comment),
     });
@@ -244,7 +260,7 @@ export class ConversationView {
   async #answer(content, resumed = null) {
     const visit = this.#visit;
     const running = new AbortController();
-    const message = this.#assistantMessage();
+    const message = this.#assistantMessage(content);
     const again = resumed ? null : this.#again(message, content);
     const tools = byId("use-tools").getAttribute("aria-pressed") === "true" ? {} : null;
     message.onDraw = () => this.#follow();

@@ -4,6 +4,7 @@ import { button, copyButton, element, icon } from "./element.js";
 import { MarkdownView } from "./markdown.js";
 import { Thumbs } from "./thumbs.js";
 import { ToolCards } from "./tool_cards.js";
+import { gateWords, Verdicts } from "./verdicts.js";
 
 /** Return the node of a question. */
 export function userMessage(content) {
@@ -39,15 +40,23 @@ export class AssistantMessage {
   #meter = element("div", { class: "meter" });
   #markdown = new MarkdownView(this.#body);
   #thumbs = element("div", { class: "thumbs-slot" });
+  #verdicts = element("div", { class: "verdicts-slot" });
+  #question;
+  #read;
+  #choose;
   #rate;
   #cards;
 
   /**
-   * `openSource(citation, opener, kicker)` shows a source; `collection` is null in plain chat;
+   * It answers `question`; `openSource(citation, opener, kicker)` shows a source, `read(citation)`
+   * resolves to it with what stands around it; `collection` is null in plain chat;
    * `decide(run, decisions)` goes on with calls that waited; `rate(message, rating, comment)` says what
-   * the reader thinks of the answer.
+   * the reader thinks of the answer; `choose(option)` says which of several things the question meant.
    */
-  constructor({ openSource, collection, decide, rate }) {
+  constructor({ question, openSource, read, collection, decide, rate, choose }) {
+    this.#question = question;
+    this.#read = read;
+    this.#choose = choose;
     this.#rate = rate;
     this.#cards = new ToolCards({ onDecide: decide });
     this.#openSource = openSource;
@@ -60,6 +69,7 @@ export class AssistantMessage {
       this.#cards.node,
       this.#body,
       this.#after,
+      this.#verdicts,
       this.#evidence,
       this.#meter,
       this.#thumbs,
@@ -108,10 +118,11 @@ export class AssistantMessage {
   finish(details, { finishReason = "stop", usage = null, rating = null } = {}) {
     this.#citations = new Map((details.citations ?? []).map((citation) => [citation.id, citation]));
     this.#end(details.abstained ? "abstained" : "done");
-    if (details.abstained) this.#showAbstention();
+    if (details.abstained) this.#showAbstention(details.grounding);
     if (finishReason === "length") this.#note("The answer reached its length limit and stops here.");
     for (const note of details.notes ?? []) this.#note(note);
-    this.#markCited();
+    if (details.grounding) this.#showGrounding(details.grounding);
+    this.#markCited(details);
     this.#showMeter(details.timings, usage);
     if (this.#collection === null) return;
     const thumbs = new Thumbs({ rating, rate: (said, comment) => this.#rate(this, said, comment) });
@@ -187,11 +198,36 @@ export class AssistantMessage {
     this.#after.append(node);
   }
 
-  #showAbstention() {
+  #showAbstention(grounding) {
     const where = this.#collection === null ? "the sources" : this.#collection;
     const label = element("p", { class: "abstention-label", "data-testid": "abstained" });
     label.append(icon("unknown"), element("span", { text: `Not found in ${where}` }));
     this.#body.before(label);
+    if (!grounding) return;
+    this.#after.append(element("p", { class: "hint verdict-gate", "data-testid": "verdicts-gate", text: gateWords(grounding.gate, this.#question) }));
+  }
+
+  /** Show the verdict on each sentence, or the options of an answer that asks back. */
+  #showGrounding(grounding) {
+    const { gate, sentences, struck } = grounding;
+    if (gate.decision === "clarify" && gate.options.length) this.#showOptions(gate.options);
+    if (!sentences.length && !struck) return;
+    const verdicts = new Verdicts({
+      grounding,
+      question: this.#question,
+      text: this.#source,
+      citations: this.#citations,
+      read: this.#read,
+      openSource: this.#openSource,
+    });
+    this.#verdicts.replaceChildren(verdicts.node);
+  }
+
+  #showOptions(options) {
+    const buttons = options.map((option) =>
+      element("button", { type: "button", class: "secondary", "data-testid": "clarify-option", text: option, on: { click: () => this.#choose(option) } }),
+    );
+    this.#after.append(element("div", { class: "clarify", role: "group", "aria-label": "What do you mean?" }, ...buttons));
   }
 
   #showEvidence(passages) {
@@ -222,9 +258,17 @@ export class AssistantMessage {
     );
   }
 
-  /** Say which of the passages the answer cites. A stored answer has no evidence, only its citations. */
-  #markCited() {
+  /**
+   * Say which of the passages the answer cites, or, where it abstains, show what came nearest. A stored
+   * answer has no evidence, only its citations.
+   */
+  #markCited({ abstained, grounding }) {
     const citations = [...this.#citations.values()];
+    if (abstained) {
+      this.#showEvidence(grounding?.nearest ?? []);
+      this.#showFindings();
+      return;
+    }
     if (!this.#evidence.hasChildNodes()) {
       this.#showEvidence(citations.map((citation) => ({ ...citation, rank: citation.id })));
       const count = this.#evidence.querySelector("summary span");
@@ -240,6 +284,14 @@ export class AssistantMessage {
     }
     const words = this.#evidence.querySelector(".cited-count");
     if (words) words.textContent = cited ? `${cited} cited` : "none cited";
+  }
+
+  #showFindings() {
+    const list = this.#evidence.querySelector("details");
+    if (!list) return;
+    list.open = true;
+    list.dataset.testid = "findings";
+    list.querySelector("summary span").textContent = "What I did find";
   }
 
   #showMeter(timings, usage) {

@@ -54,7 +54,7 @@ export class SourcePanel {
     this.#panel.hidden = true;
     this.#onToggle(false);
     if (opener?.isConnected) opener.focus({ preventScroll: true });
-    else document.getElementById("composer-text").focus();
+    else document.getElementById("composer-text")?.focus(); // the search page has none
   }
 
   #release() {

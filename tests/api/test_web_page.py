@@ -53,7 +53,7 @@ def page(chromium: Path) -> Iterator[Page]:
         server.shutdown()
 
 
-PAGES = {"/": "index.html", "/watermark": "watermark.html"}
+PAGES = {"/": "index.html", "/search": "search.html", "/watermark": "watermark.html"}
 
 
 @pytest.mark.parametrize("name", PAGES.values())

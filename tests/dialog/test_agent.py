@@ -133,6 +133,8 @@ def test_an_abstention_has_no_sentence_and_says_why() -> None:
     assert reply.text.endswith("None of that speaks of Rembrandt.")
     assert reply.grounding is not None
     assert (reply.grounding.gate.decision, reply.grounding.sentences) == ("abstain", ())
+    assert all(passage.title in reply.text for passage in reply.grounding.nearest[:1])
+    assert reply.grounding.nearest
 
 
 def test_the_model_reads_the_evidence_with_numbers_and_the_question() -> None:

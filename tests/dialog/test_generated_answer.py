@@ -79,6 +79,10 @@ def test_a_sentence_that_nothing_bears_out_is_written_anew_as_a_quote() -> None:
     )
     assert reply.grounding is not None
     assert [s.verdict for s in reply.grounding.sentences] == ["supported"]
+    assert reply.grounding.sentences[0].is_rewritten
+    drawn = ask([GOOD]).grounding
+    assert drawn is not None
+    assert [s.is_rewritten for s in drawn.sentences] == [False]
 
 
 def test_what_cannot_be_mended_is_struck_and_nothing_left_is_an_abstention() -> None:
@@ -86,11 +90,14 @@ def test_what_cannot_be_mended_is_struck_and_nothing_left_is_an_abstention() -> 
     assert reply.text == GOOD
     assert reply.grounding is not None
     assert reply.grounding.struck == 1
+    assert reply.grounding.nearest == ()
     reply = ask(["The kettle explodes after 17 minutes. [1]", '"It was 18 Zeppelins." [1]'])
     assert reply.abstained
     assert reply.text.startswith("I found nothing")
     assert "kettle" in reply.text
     assert not reply.citations
+    assert reply.grounding is not None
+    assert reply.grounding.nearest[0].uri == "kettle"
 
 
 def test_a_request_may_have_it_said_and_flagged() -> None:
