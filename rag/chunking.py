@@ -15,7 +15,19 @@ from rag.sniffing import FileKind
 from rag.structure import Block, BlockKind, blocks
 
 MIN_MAX_TOKENS = 8  # one character may be four tokens, and special ones come on top
-_MARKDOWN = frozenset({FileKind.MARKDOWN, FileKind.WEB_PAGE, FileKind.WORD_DOCUMENT})
+_MARKDOWN = frozenset(
+    {
+        FileKind.MARKDOWN,
+        FileKind.WEB_PAGE,
+        FileKind.WORD_DOCUMENT,
+        FileKind.SPREADSHEET,
+        FileKind.PRESENTATION,
+        FileKind.EBOOK,
+        FileKind.JSON,
+        FileKind.JSON_LINES,
+    }
+)
+_ROWS = frozenset({FileKind.TABLE, FileKind.SPREADSHEET})  # each a paragraph of one line a cell
 _WHOLE = 1.5  # how far beyond the target code, a list or a table is kept whole
 _TAIL = 0.25  # a last chunk of a section below this share of the target joins the one before
 _JOINED = 1.2
@@ -110,8 +122,7 @@ def _pieces(text: str, media_type: str) -> Iterator[_Piece]:
             prose = BlockKind.PROSE
             yield _Piece(heading_start, block.start, prose, section, titles, is_lead_in=True)
             heading_start = None
-        # A row of a table has one line a cell.
-        kind = BlockKind.TABLE if media_type == FileKind.TABLE else block.kind
+        kind = BlockKind.TABLE if media_type in _ROWS else block.kind
         is_lead_in = _is_lead_in(text, block, following)
         yield _Piece(block.start, block.end, kind, section, titles, is_lead_in)
     if heading_start is not None:  # nothing stands below the last headings

@@ -23,6 +23,7 @@ class FailureCode(StrEnum):
     MEMORY = "memory"
     CORRUPT = "corrupt"
     UNSUPPORTED = "unsupported"
+    MISSING_LIBRARY = "missing library"
     UNREADABLE = "unreadable"
     SAME_URI = "same uri"
     NOT_STORED = "not stored"

@@ -1,7 +1,7 @@
 """Files to documents: sniff the kind, then run its loader, the risky ones in a limited process.
 
-Text, Markdown and CSV are read here. PDF, HTML and DOCX go through big libraries that a hostile
-file may drive into endless loops or all of the memory: they are read by `rag.parsing_worker`.
+Text, Markdown, CSV and source code are read here. All other kinds go through libraries that a
+hostile file may drive into endless loops or all of the memory: `rag.parsing_worker` reads them.
 """
 
 import atexit
@@ -22,6 +22,7 @@ from rag.errors import FailureCode, ParseError
 from rag.loaders.base import Extraction, Loader, one_line, tidy
 from rag.loaders.markdown import load_markdown
 from rag.loaders.plain_text import load_plain_text
+from rag.loaders.source_code import load_python, load_source_code
 from rag.loaders.table import load_table
 from rag.sniffing import FileKind, sniff
 
@@ -29,6 +30,8 @@ _LOADERS_HERE: dict[FileKind, Loader] = {
     FileKind.PLAIN_TEXT: load_plain_text,
     FileKind.MARKDOWN: load_markdown,
     FileKind.TABLE: load_table,
+    FileKind.PYTHON: load_python,
+    FileKind.SOURCE_CODE: load_source_code,
 }
 _GRACE_S = 5.0  # for starting the child and passing data, beside what reading may take
 _MAX_PROCESSES = 2

@@ -12,12 +12,19 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO
 
 from rag.errors import FailureCode, ParseError
+from rag.loaders import optional_library, web_page
 from rag.loaders.base import Loader
+from rag.loaders.ebook import load_ebook
+from rag.loaders.json_records import load_json, load_json_lines
 from rag.loaders.pdf import load_pdf
-from rag.loaders.web_page import load_web_page, warm_up
+from rag.loaders.presentation import load_presentation
+from rag.loaders.spreadsheet import load_spreadsheet
+from rag.loaders.web_page import load_web_page
 from rag.loaders.word_document import load_word_document
 from rag.sniffing import FileKind
 
@@ -25,6 +32,16 @@ LOADERS: dict[FileKind, Loader] = {
     FileKind.PDF: load_pdf,
     FileKind.WEB_PAGE: load_web_page,
     FileKind.WORD_DOCUMENT: load_word_document,
+    FileKind.SPREADSHEET: load_spreadsheet,
+    FileKind.PRESENTATION: load_presentation,
+    FileKind.EBOOK: load_ebook,
+    FileKind.JSON: load_json,
+    FileKind.JSON_LINES: load_json_lines,
+}
+_WARM_UPS: dict[FileKind, Callable[[], None]] = {  # done once, before the first file of the kind
+    FileKind.WEB_PAGE: web_page.warm_up,
+    FileKind.SPREADSHEET: partial(optional_library.warm_up, "openpyxl"),
+    FileKind.PRESENTATION: partial(optional_library.warm_up, "pptx"),
 }
 _MAX_OPEN_FILES = 64  # libraries may still open modules and data files of their own
 
@@ -34,15 +51,14 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not end up among the answers
     requests = sys.stdin.buffer
-    is_warm = False
+    cold = dict(_WARM_UPS)
     while header := requests.readline():
         request = json.loads(header)
         data = requests.read(request["num_bytes"])
         if len(data) < request["num_bytes"]:
             return  # the parent died in the middle
-        if request["kind"] == FileKind.WEB_PAGE and not is_warm:
+        if (warm_up := cold.pop(FileKind(request["kind"]), None)) is not None:
             warm_up()
-            is_warm = True
         answers.write(_answer_in_fork(request, data, requests, answers))
         answers.flush()
 

@@ -17,8 +17,22 @@ class FileKind(StrEnum):
     TABLE = "text/csv"
     PDF = "application/pdf"
     WORD_DOCUMENT = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    PRESENTATION = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+    EBOOK = "application/epub+zip"
+    JSON = "application/json"
+    JSON_LINES = "application/jsonl"
+    PYTHON = "text/x-python"
+    SOURCE_CODE = "text/x-source-code"
 
 
+# fmt: off
+_CODE_SUFFIXES = (
+    ".c", ".cc", ".cpp", ".cs", ".css", ".cxx", ".ex", ".exs", ".go", ".h", ".hpp", ".hs", ".java",
+    ".jl", ".js", ".jsx", ".kt", ".lua", ".m", ".mjs", ".php", ".pl", ".ps1", ".r", ".rb", ".rs",
+    ".scala", ".sh", ".sql", ".swift", ".toml", ".ts", ".tsx", ".vue", ".yaml", ".yml", ".zig",
+)
+# fmt: on
 _KIND_OF_SUFFIX = {
     ".txt": FileKind.PLAIN_TEXT,
     ".text": FileKind.PLAIN_TEXT,
@@ -35,7 +49,24 @@ _KIND_OF_SUFFIX = {
     ".tsv": FileKind.TABLE,
     ".pdf": FileKind.PDF,
     ".docx": FileKind.WORD_DOCUMENT,
+    ".xlsx": FileKind.SPREADSHEET,
+    ".xlsm": FileKind.SPREADSHEET,
+    ".pptx": FileKind.PRESENTATION,
+    ".epub": FileKind.EBOOK,
+    ".json": FileKind.JSON,
+    ".jsonl": FileKind.JSON_LINES,
+    ".ndjson": FileKind.JSON_LINES,
+    ".py": FileKind.PYTHON,
+    ".pyi": FileKind.PYTHON,
+    **dict.fromkeys(_CODE_SUFFIXES, FileKind.SOURCE_CODE),
 }
+_ARCHIVES = {  # the kinds that are zip archives, by the member that makes them
+    b"word/document.xml": FileKind.WORD_DOCUMENT,
+    b"xl/workbook.xml": FileKind.SPREADSHEET,
+    b"ppt/presentation.xml": FileKind.PRESENTATION,
+    b"mimetypeapplication/epub+zip": FileKind.EBOOK,
+}
+_BINARY = frozenset({FileKind.PDF, *_ARCHIVES.values()})
 SUPPORTED_SUFFIXES = frozenset(_KIND_OF_SUFFIX)
 
 _SAMPLE_BYTES = 65_536
@@ -43,6 +74,8 @@ _HTML = re.compile(
     rb"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*){0,5}<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_OOXML = (".docx", ".pptx", ".xlsm", ".xlsx")
+_LOCKED = "EncryptedPackage".encode("utf-16-le")  # MS-OFFCRYPTO 2.3.4.4: the stream's name
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MARKS = (  # looked at only in binary files: some could begin a sentence
     (b"\x89PNG\r\n", "a PNG picture"),
@@ -59,7 +92,7 @@ _MARKS = (  # looked at only in binary files: some could begin a sentence
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"SQLite format 3\0", "an SQLite database"),
-    (_OLE, "a file of an old Office format (.doc, .xls, .ppt); save it as DOCX"),
+    (_OLE, "a file of an old Office format (.doc, .xls, .ppt); save it as DOCX, XLSX or PPTX"),
 )
 _TEXT_MARKS = (
     (b"{\\rtf1", "an RTF document; save it as DOCX"),
@@ -67,10 +100,8 @@ _TEXT_MARKS = (
 )
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _ZIP_MEMBERS = (  # the names of members stand in an archive as they are
-    (b"xl/workbook.xml", "an XLSX spreadsheet; save it as CSV"),
-    (b"ppt/presentation.xml", "a PPTX presentation; save it as PDF"),
+    (b"xl/workbook.bin", "an XLSB spreadsheet; save it as XLSX"),
     (b"mimetypeapplication/vnd.oasis.opendocument", "an OpenDocument file; save it as DOCX or PDF"),
-    (b"mimetypeapplication/epub+zip", "an EPUB book; save it as HTML or PDF"),
 )
 _CONTROLS = bytes(set(range(32)) - {*b"\t\n\x0b\f\r\x1b"}) + b"\x7f"
 
@@ -88,9 +119,9 @@ def sniff(data: bytes, name: str) -> FileKind:
     if data.startswith(b"%PDF-") or (expected is FileKind.PDF and b"%PDF-" in data[:1024]):
         return FileKind.PDF
     if data.startswith(_ZIP):
-        return _sniff_zip(data)
+        return _sniff_zip(data, expected)
     _refuse_other_formats(data, suffix)
-    if expected in {FileKind.PDF, FileKind.WORD_DOCUMENT}:
+    if expected in _BINARY:
         raise ParseError(f"the name ends in {suffix} but the content is not of that kind")
     if _HTML.match(data[:_SAMPLE_BYTES].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")):
         return FileKind.WEB_PAGE
@@ -101,25 +132,29 @@ def sniff(data: bytes, name: str) -> FileKind:
     return expected or FileKind.PLAIN_TEXT
 
 
-def _sniff_zip(data: bytes) -> FileKind:
-    if b"word/document.xml" in data:
-        return FileKind.WORD_DOCUMENT
+def _sniff_zip(data: bytes, expected: FileKind | None) -> FileKind:
+    found = [kind for member, kind in _ARCHIVES.items() if member in data]
+    if found:  # a presentation may hold a spreadsheet: then the name decides
+        return expected if expected in found else found[0]
+    if expected is FileKind.EBOOK and b"META-INF/container.xml" in data:
+        return expected  # its `mimetype` is packed or missing, as many programs leave it
     for member, what in _ZIP_MEMBERS:
         if member in data:
             raise ParseError(f"this kind of file is not read: {what}", FailureCode.UNSUPPORTED)
-    reason = "this is a zip archive without a Word document; unpack it first"
+    reason = "this is a zip archive without a document of Office or a book; unpack it first"
     raise ParseError(reason, FailureCode.UNSUPPORTED)
 
 
 def _refuse_other_formats(data: bytes, suffix: str) -> None:
-    if data.startswith(_OLE) and suffix == ".docx":
-        reason = "the DOCX is encrypted; save a copy without a password"
+    if data.startswith(_OLE) and (suffix in _OOXML or _LOCKED in data):
+        locked = suffix[1:].upper() if suffix in _OOXML else "Office file"
+        reason = f"the {locked} is encrypted; save a copy without a password"
         raise ParseError(reason, FailureCode.ENCRYPTED)
     what = next((what for mark, what in _TEXT_MARKS if data.startswith(mark)), None)
     if what is None and _is_binary(data):
         what = next((what for mark, what in _MARKS if data.startswith(mark)), None)
         if what is None:
-            reason = "the file is binary, not text, PDF or DOCX"
+            reason = "the file is binary, and of no kind that is read"
             raise ParseError(reason, FailureCode.UNSUPPORTED)
     if what is not None:
         raise ParseError(f"this kind of file is not read: {what}", FailureCode.UNSUPPORTED)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rag.errors import ParseError
 from rag.loaders.base import Extraction, tidy
@@ -33,10 +33,11 @@ def load_table(data: bytes) -> Extraction:
         rows = rows[1:] or rows
     facts["num_rows"] = len(rows)
     facts["num_columns"] = max(map(len, rows))
-    return Extraction(text="\n\n".join(_paragraphs(headers, rows)), metadata=facts)
+    return Extraction(text="\n\n".join(row_paragraphs(headers, rows)), metadata=facts)
 
 
-def _paragraphs(headers: list[str], rows: list[list[str]]) -> Iterator[str]:
+def row_paragraphs(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield each row as lines `header: value`; a column without a name goes by its number."""
     for row in rows:
         lines = []
         for i, cell in enumerate(row):

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import trafilatura
 
 from rag.loaders.base import Extraction, one_line, tidy
-from rag.loaders.charset import decode
+from rag.loaders.charset import Decoded, decode
 from rag.loaders.plain_text import encoding_facts
 
 _DECLARED = re.compile(
@@ -32,12 +32,9 @@ _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 
 def load_web_page(data: bytes) -> Extraction:
     """Return the main text of an HTML page and its title."""
-    head = _DECLARED.search(data[:_HEAD_BYTES])
-    decoded = decode(data, declared=head[1].decode("ascii") if head else None)
+    decoded = _decoded(data)
     page = tidy(decoded.text)
-    stripper = TagStripper()
-    stripper.feed(page)
-    stripper.close()
+    stripper = _stripped(page)
     text = trafilatura.extract(
         page, output_format="markdown", include_tables=True, include_comments=False
     )
@@ -46,6 +43,24 @@ def load_web_page(data: bytes) -> Extraction:
         title=one_line(stripper.title()),
         metadata=encoding_facts(decoded),
     )
+
+
+def page_text(data: bytes) -> tuple[str, str]:
+    """Return all visible text of a page, headings marked by `#`, and its title."""
+    stripper = _stripped(tidy(_decoded(data).text))
+    return tidy(stripper.text()), one_line(stripper.title())
+
+
+def _decoded(data: bytes) -> Decoded:
+    head = _DECLARED.search(data[:_HEAD_BYTES])
+    return decode(data, declared=head[1].decode("ascii") if head else None)
+
+
+def _stripped(page: str) -> "TagStripper":
+    stripper = TagStripper()
+    stripper.feed(page)
+    stripper.close()
+    return stripper
 
 
 def warm_up() -> None:

@@ -14,6 +14,7 @@ from rag.document import sha256_hex
 from rag.errors import ParseError
 from rag.parsing import ParseLimits, parse, read_file
 from rag.sniffing import FileKind
+from tests.rag.office_files import ebook, presentation, spreadsheet
 from tests.rag.sample_files import (
     WEB_PAGE,
     encrypted_pdf,
@@ -44,6 +45,13 @@ def fresh() -> Iterator[None]:
         (WEB_PAGE.encode(), "bees.html", "Keeping bees & wasps", "dense cluster", "text/html"),
         (pdf(["Hello there."]), "hello.pdf", "hello", "Hello there.", "application/pdf"),
         (word_document(), "v.docx", "Vacation policy", "thirty days", "application/vnd.openxml"),
+        (spreadsheet(), "s.xlsx", "s", "Crop: Apples", "application/vnd.openxml"),
+        (presentation(), "p.pptx", "Bees in winter", "dense cluster", "application/vnd.openxml"),
+        (ebook(), "b.epub", "The year of the hive", "water near", "application/epub+zip"),
+        (b'{"name": "Ann", "age": 3}', "a.json", "Ann", "age: 3", "application/json"),
+        (b'{"age": 3}', "a.jsonl", "a", "age: 3", "application/jsonl"),
+        (b"def f():\n    pass\n", "f.py", "f", "def f():", "text/x-python"),
+        (b"fn main() {}", "main.rs", "main", "fn main", "text/x-source-code"),
     ],
 )
 def test_every_kind_becomes_a_document(

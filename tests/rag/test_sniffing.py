@@ -2,7 +2,10 @@ import pytest
 
 from rag.errors import ParseError
 from rag.sniffing import FileKind, sniff
+from tests.rag.office_files import ebook, presentation, spreadsheet
 from tests.rag.sample_files import WEB_PAGE, pdf, word_document
+
+_LOCKED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0" + "EncryptedPackage".encode("utf-16-le")
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,14 @@ from tests.rag.sample_files import WEB_PAGE, pdf, word_document
         (pdf(["x"]), "wrong.txt", FileKind.PDF),
         (b"\r\n\r\n" + pdf(["x"]), "late.pdf", FileKind.PDF),
         (word_document(), "wrong.pdf", FileKind.WORD_DOCUMENT),
+        (spreadsheet(), "wrong.docx", FileKind.SPREADSHEET),
+        (presentation(), "talk.pptx", FileKind.PRESENTATION),
+        (ebook(), "book.epub", FileKind.EBOOK),
+        (ebook(mimetype=False), "book.epub", FileKind.EBOOK),
+        (b'{"a": 1}', "a.json", FileKind.JSON),
+        (b'{"a": 1}', "a.ndjson", FileKind.JSON_LINES),
+        (b"x = 1", "a.py", FileKind.PYTHON),
+        (b"fn main() {}", "main.rs", FileKind.SOURCE_CODE),
         ("שלום עולם".encode(), "rtl.txt", FileKind.PLAIN_TEXT),
         ("wide\ntext with spaces".encode("utf-16-le"), "wide.txt", FileKind.PLAIN_TEXT),
         ("wide".encode("utf-32"), "wide.txt", FileKind.PLAIN_TEXT),
@@ -48,8 +59,11 @@ def test_content_says_what_a_file_is_and_its_name_only_where_content_is_mute(
         (b"{\\rtf1 hello}", "a.doc", "an RTF document; save it as DOCX"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "old.doc", "an old Office format"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "new.docx", "the DOCX is encrypted"),
-        (b"PK\x03\x04...xl/workbook.xml", "a.xlsx", "an XLSX spreadsheet; save it as CSV"),
-        (b"PK\x03\x04...", "a.docx", "a zip archive without a Word document"),
+        (b"PK\x03\x04...xl/workbook.bin", "a.xlsb", "an XLSB spreadsheet; save it as XLSX"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "a.xlsx", "the XLSX is encrypted"),
+        (_LOCKED, "old.xls", "the Office file is encrypted"),
+        (b"just text", "a.epub", "the name ends in .epub but the content is not"),
+        (b"PK\x03\x04...", "a.docx", "a zip archive without a document of Office"),
         (b"just text", "a.pdf", "the name ends in .pdf but the content is not"),
         (b"just text", "a.docx", "the name ends in .docx but the content is not"),
         (b"just text", "a.xyz", r"\.xyz files are not read; the known kinds are \.adoc"),
