@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from api.foreground import Foreground
 from rag.document import Document
-from rag.ingest import Ingestor, Outcome, Progress
+from rag.ingest import Ingestor
+from rag.ingest_report import Outcome, Progress
 
 logger = logging.getLogger(__name__)
 

@@ -45,7 +45,7 @@ from llm.watermark.keys import KeyRing
 from llm.watermark.marker import Marker
 from llm.watermark.scheme import Scheme
 from rag.embedder import Embedder
-from rag.ingest import Progress
+from rag.ingest_report import Progress
 from rag.pipeline import RetrievalPipeline
 from rag.python_reference import count, language_topics, library_docstrings
 from tools.call_counts import CallCounts

@@ -7,9 +7,8 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -24,10 +23,10 @@ from dialog.reply import ActingRequest, Reply, Timings
 from llm.chat import TextDelta, Usage
 from rag.citations import Citation
 from rag.errors import FailureCode, ParseError
-from rag.ingest import FileReport, Outcome, Progress
+from rag.ingest_report import FileReport, Outcome, Progress
 from rag.parsing import read_file
 from rag.sniffing import sniff
-from rag.source_files import SourceFile, source_files
+from rag.source_files import SourceFile
 
 # The server pings every 15 s while it works, so a longer silence is a fault.
 _TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
@@ -127,18 +126,20 @@ class RemoteDesk:
 
     def ingest(
         self,
-        paths: Sequence[Path],
+        files: Iterable[SourceFile],
         collection: str,
         *,
         on_progress: Callable[[Progress], None],
         cancel: threading.Event,
-    ) -> list[FileReport]:
-        """Send files and folders, one file at a time; the collection is made when missing."""
+    ) -> Iterator[FileReport]:
+        """Send files one at a time, and yield the report of each; nothing once cancelled.
+
+        The collection is made when missing.
+        """
         self._ensure_collection(collection)
-        reports: list[FileReport] = []
         names: set[str] = set()
         num_unanswered = 0
-        for file in source_files(paths):
+        for file in files:
             if cancel.is_set():
                 break
             found = _read(file, names)
@@ -153,8 +154,12 @@ class RemoteDesk:
                 except ServerError as error:  # one file's failure must not cost the reports so far
                     num_unanswered = 0 if error.status else num_unanswered + 1
                     found = _failed(file, str(error))
-            reports.append(found)
-        return reports
+            yield found
+
+    def delete_document(self, collection: str, document_id: str) -> None:
+        """Remove a document; raises `ServerError`."""
+        path = f"/v1/collections/{quote(collection, safe='')}/documents/"
+        self._json("DELETE", path + quote(document_id, safe=""))
 
     def engine_state(self) -> Mapping[str, Any]:
         """Return what the server's engine tells of itself, as it is on the wire."""
@@ -286,8 +291,7 @@ def _read(file: SourceFile, names: set[str]) -> _Upload | FileReport:
     """Return what to send, or the report of a file that is not sent, as a local run has it."""
     met = Outcome.FAILED if file.is_named else Outcome.SKIPPED
     if file.skipped:
-        code = FailureCode.UNREADABLE
-        return FileReport(uri=file.uri, outcome=met, reason=file.skipped, code=code)
+        return FileReport(uri=file.uri, outcome=met, reason=file.skipped, code=file.code)
     name = upload_name(file)
     if name in names:
         return _failed(file, _SAME_NAME, FailureCode.SAME_URI)
@@ -359,4 +363,6 @@ def _to_report(data: Mapping[str, Any]) -> FileReport:
         code=FailureCode(data["code"]) if data.get("code") else None,
         document_id=data["document_id"],
         num_chunks=data["num_chunks"],
+        num_embedded=data.get("num_embedded", 0),
+        num_reused=data.get("num_reused", 0),
     )

@@ -5,9 +5,8 @@ anything is shown.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from api.access import own_caller
@@ -16,7 +15,6 @@ from dialog.reply import ActingRequest, TurnRequest
 from llm.chat import Message
 from llm.sampling_params import SamplingParams
 from rag.citations import Citation
-from rag.ingest import FileReport, Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +27,7 @@ class CitedPassage:
 
 
 class Desk(Protocol):
-    """Where the terminal's questions and files go."""
+    """Where the terminal's questions go."""
 
     def open_conversation(self, *, collection: str | None, conversation_id: str | None) -> str:
         """Return the id of a new conversation, or of the stored one after finding it."""
@@ -51,17 +49,6 @@ class Desk(Protocol):
 
     def passage(self, citation: Citation, *, context: int) -> CitedPassage:
         """Return what a citation points at, with up to `context` bytes on each side."""
-        ...
-
-    def ingest(
-        self,
-        paths: Sequence[Path],
-        collection: str,
-        *,
-        on_progress: Callable[[Progress], None],
-        cancel: threading.Event,
-    ) -> list[FileReport]:
-        """Bring files and folders into a collection, which is made when missing."""
         ...
 
 
@@ -110,17 +97,4 @@ class LocalDesk:
             before=data[max(0, citation.start - context) : citation.start].decode(errors="ignore"),
             text=data[citation.start : citation.end].decode(errors="replace"),
             after=data[citation.end : citation.end + context].decode(errors="ignore"),
-        )
-
-    def ingest(
-        self,
-        paths: Sequence[Path],
-        collection: str,
-        *,
-        on_progress: Callable[[Progress], None],
-        cancel: threading.Event,
-    ) -> list[FileReport]:
-        """Bring files and folders into a collection, which is made when missing."""
-        return self._application.ingestor.ingest_paths(
-            paths, collection, on_progress=on_progress, cancel=cancel
         )

@@ -21,7 +21,7 @@ from index.highlight import highlights
 from index.protocol import DocumentRecord, Hit
 from index.stop_words import Language
 from rag.explained_search import LaneName
-from rag.ingest import FileReport
+from rag.ingest_report import FileReport
 
 MAX_INPUTS = 2048
 MAX_K = 100
@@ -166,6 +166,8 @@ class UploadReport(BaseModel):
     code: str | None
     document_id: str
     num_chunks: int
+    num_embedded: int
+    num_reused: int
 
     @classmethod
     def from_report(cls, name: str, report: FileReport) -> Self:
@@ -177,6 +179,8 @@ class UploadReport(BaseModel):
             code=report.code,
             document_id=report.document_id,
             num_chunks=report.num_chunks,
+            num_embedded=report.num_embedded,
+            num_reused=report.num_reused,
         )
 
 

@@ -6,9 +6,8 @@ to the same sequence number, so that its hits are all of one state of the collec
 Letters: `n` vectors, `d` their width.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,17 @@ from jaxtyping import Float
 from sqlalchemy import Connection, Engine, select
 
 from index.collection_files import CollectionFiles
-from index.database import reading, writing
 from index.deadline import Deadline
-from index.declared_fields import check_declared, insert_values
 from index.derived_lexical import OwnWords, UnwrittenTable, WordSource, WordView
-from index.document_reader import DocumentReader
-from index.document_rows import DocumentRows, Serving, serving
-from index.errors import EmbedderMismatchError
+from index.document_rows import DocumentRows, serving
+from index.document_writer import DocumentWriter
 from index.filter_lane import FilterLane
-from index.filter_sql import document_ids
-from index.filters import Filter, has_match
+from index.filters import Filter
 from index.lexical_lane import LexicalLane, Postings
 from index.live_index import NEVER, CollectionKey, Explanation, LiveIndex
-from index.new_rows import check_components, check_document, document_id_of
+from index.new_rows import check_components
 from index.planner import Route, route_of
-from index.protocol import DocumentRecord, Fusion, Hit, Item, NewDocument, Result, Scored
+from index.protocol import Fusion, Hit, Result, Scored
 from index.row_digests import check_row
 from index.tables import chunks, document_versions, documents, vectors
 from index.text_cache import TextCache
@@ -42,7 +37,7 @@ _OF_DOCUMENT = [
 ]
 
 
-class StoredCollection(DocumentReader):
+class StoredCollection(DocumentWriter):
     """A named collection in a database; satisfies `Collection` and `LexicalIndex`.
 
     Safe for threads. Made by `CollectionStore.open`.
@@ -60,95 +55,11 @@ class StoredCollection(DocumentReader):
         *,
         words: WordSource,
     ) -> None:
-        super().__init__(database, key, texts, filters, words)
-        self._files = files
+        written = lane.table if isinstance(words, OwnWords) else UnwrittenTable()
+        rows = DocumentRows(key.id, key.name, written)
+        super().__init__(database, key, texts, filters, words, files=files, rows=rows)
         self._live = live
         self._lane = lane
-        written = lane.table if isinstance(words, OwnWords) else UnwrittenTable()
-        self._rows = DocumentRows(key.id, key.name, written)
-
-    def upsert(  # noqa: PLR0913  # as the port has it
-        self,
-        *,
-        uri: str,
-        title: str,
-        media_type: str,
-        source_sha256: str,
-        text: str,
-        items: Sequence[Item],
-        vectors: Float[np.ndarray, "n d"],
-        fingerprint: str,
-        metadata: Mapping[str, str | int],
-    ) -> DocumentRecord:
-        """Store a document with its chunks, replacing an older one of its uri."""
-        document = NewDocument(
-            uri=uri,
-            title=title,
-            media_type=media_type,
-            source_sha256=source_sha256,
-            text=text,
-            items=items,
-            vectors=vectors,
-            metadata=metadata,
-        )
-        return self.upsert_many([document], fingerprint=fingerprint)[0]
-
-    def upsert_many(
-        self, new_documents: Sequence[NewDocument], *, fingerprint: str
-    ) -> list[DocumentRecord]:
-        """Store several documents in one transaction: all of them, or none and an exception.
-
-        Each transaction waits for the disk once, so thousands of small documents belong in few
-        calls.
-
-        Raises:
-            EmbedderMismatchError: `fingerprint` is not the collection's.
-            ValueError: a document cannot be stored (see `check_document`), or two have one uri.
-        """
-        with reading(self._database) as connection:
-            dim = self._serving(connection, fingerprint).dim
-        checked = [
-            check_document(new, dim=dim, language=self._key.language) for new in new_documents
-        ]
-        now = datetime.now(UTC)
-        records = [new.record(document_id_of(self.name, new.document.uri), now) for new in checked]
-        if len({record.id for record in records}) < len(records):
-            uris = [record.uri for record in records]
-            twice = next(uri for uri in uris if uris.count(uri) > 1)
-            raise ValueError(f"document {twice!r} is given twice; give each uri once")
-        check_declared(records, self._filters.fields, self.name)
-        if records:
-            with self._writing() as (connection, seq):
-                self._serving(connection, fingerprint)  # may have been changed since
-                self._rows.delete(connection, [record.id for record in records], seq)
-                self._rows.insert(connection, checked, records, seq)
-                insert_values(connection, self._key.id, records, self._filters.fields)
-            self._files.wrote(sum(record.num_chunks for record in records))
-        return records
-
-    def delete(self, document_id: str) -> None:
-        """Remove a document, its chunks and vectors; raises `UnknownDocumentError`."""
-        with self._writing() as (connection, seq):
-            if not self._rows.delete(connection, [document_id], seq):
-                raise self._unknown(document_id)
-
-    def delete_where(self, where: Filter) -> int:
-        """Remove the documents that a filter finds, in one transaction; return how many.
-
-        Raises:
-            FilterError: the filter cannot be compiled for this collection.
-        """
-        if has_match(where) and not isinstance(self._words, OwnWords):
-            # The words follow what is committed: what a filter finds now is deleted next.
-            with ExitStack() as stack:
-                view = self._view(stack, where)
-                scope = self._filters.scope(view.rows, view.words)
-                ids = view.rows.scalars(document_ids(where, scope)).all()
-            with self._writing() as (connection, seq):
-                return self._rows.delete(connection, ids, seq)
-        with self._writing() as (connection, seq):
-            found = document_ids(where, self._filters.scope(connection))
-            return self._rows.delete(connection, connection.scalars(found).all(), seq)
 
     def search(
         self,
@@ -314,18 +225,6 @@ class StoredCollection(DocumentReader):
                 return view, NO_POSTINGS, seq
             return view, self._lane.postings(view.words, making=view.making), seq
 
-    @contextmanager
-    def _writing(self) -> Iterator[tuple[Connection, int]]:
-        """Give a write transaction and its number; at the end it is committed and acknowledged."""
-        acknowledged = self._files.acknowledged
-        with writing(self._database) as connection:
-            # Before this write hides it.
-            acknowledged.keep(acknowledged.lost(connection, self._key.id))
-            acknowledged.reserve()
-            commit = self._rows.begin(connection)
-            yield connection, commit.seq
-        acknowledged.note(commit)
-
     def _seq(self, connection: Connection) -> int:
         return serving(connection, self._key.id, self.name).seq
 
@@ -371,17 +270,6 @@ class StoredCollection(DocumentReader):
         return [
             check_row(self.name, chunk_id, found.get(chunk_id), set_id) for chunk_id in chunk_ids
         ]
-
-    def _serving(self, connection: Connection, fingerprint: str) -> Serving:
-        now = serving(connection, self._key.id, self.name)
-        if fingerprint != now.fingerprint:
-            raise EmbedderMismatchError(
-                f"collection {self.name!r} holds vectors of {now.embedder}"
-                f" ({now.fingerprint}), got vectors of the embedder {fingerprint}; ingest"
-                " into a new collection, use the embedder that it was made with, or embed all of it"
-                f" anew: python -m api index reembed {self.name} --model MODEL"
-            )
-        return now
 
 
 def _result(hits: Sequence[Hit], k: int, num_matches: int, seq: int, **explain: str) -> Result:

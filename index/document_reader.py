@@ -15,7 +15,9 @@ from index.filter_sql import document_ids
 from index.filters import Filter, has_match
 from index.live_index import CollectionKey
 from index.protocol import DocumentRecord
+from index.source_notes import SourceNote, read_notes
 from index.stop_words import Language
+from index.stored_passages import StoredPassages, stored_passages
 from index.tables import documents
 from index.text_cache import TextCache
 from index.token_rows import read_tokens
@@ -121,6 +123,21 @@ class DocumentReader:
                 )
             )
             return {row.uri: row.source_sha256 for row in rows}
+
+    def notes(self) -> dict[str, SourceNote]:
+        """Return what became of every source that was ingested, by uri."""
+        with reading(self._database) as connection:
+            return {note.uri: note for note in read_notes(connection, self._key.id)}
+
+    def passages(self, document_id: str) -> StoredPassages | None:
+        """Return the chunks of a document with those of their vectors that are undamaged.
+
+        Raises:
+            UnknownCollectionError: the collection was deleted meanwhile.
+        """
+        with reading(self._database) as connection:
+            now = serving(connection, self._key.id, self.name)
+            return stored_passages(connection, self._key.id, now, document_id)
 
     def token_vectors(self, spans: Sequence[Span]) -> dict[Span, TokenVectors]:
         """Return the token vectors of those chunks that are there and have some, undamaged.

@@ -17,6 +17,7 @@ from index.errors import UnknownCollectionError
 from index.new_rows import CheckedDocument, ChunkTerms
 from index.protocol import DocumentRecord
 from index.row_digests import document_digest, vector_digest
+from index.source_notes import drop_notes_of
 from index.tables import (
     chunks,
     collections,
@@ -239,6 +240,7 @@ class DocumentRows:
             documents.c.id.in_(document_ids),
             documents.c.collection_id == self._collection_id,
         )
+        drop_notes_of(connection, self._collection_id, document_ids)
         kept = [column for column in documents.c if column.name not in {"id", "text"}]
         connection.execute(
             insert(old_documents).from_select(

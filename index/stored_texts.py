@@ -15,6 +15,7 @@ class ChunkText:
     title: str
     heading_path: tuple[str, ...]
     text: str
+    uri: str = ""
 
 
 def stored_texts(
@@ -22,7 +23,7 @@ def stored_texts(
 ) -> Iterator[tuple[int, ChunkText]]:
     """Give the texts of chunks by id, ascending; their documents are read one by one."""
     rows = connection.execute(
-        select(chunks, documents.c.title)
+        select(chunks, documents.c.title, documents.c.uri)
         .join(documents, documents.c.id == chunks.c.document_id)
         .where(chunks.c.id.in_(chunk_ids))
         .order_by(chunks.c.id)
@@ -40,5 +41,6 @@ def stored_texts(
                 title=row.title,
                 heading_path=tuple(row.heading_path),
                 text=data[row.start : row.end].decode(errors="replace"),
+                uri=row.uri,
             ),
         )

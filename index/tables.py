@@ -261,3 +261,20 @@ tunings = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Index("ix_tunings_collection", "collection_id"),
 )
+
+# What became of each source at its last ingest; see `index.source_notes`.
+source_notes = Table(
+    "source_notes",
+    metadata,
+    _collection_key(),
+    Column("uri", BytewiseText, primary_key=True),
+    Column("root", Text, nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("num_bytes", Integer, nullable=False),
+    Column("num_chunks", Integer, nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+)

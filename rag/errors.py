@@ -4,11 +4,13 @@ RAGError
 ├── ParseError           a file that cannot be turned into text; `reason` is one sentence
 ├── EmptyCollectionError a search in a collection that holds nothing yet
 ├── EvaluationSetError   a file of questions that cannot be used; says which line
+├── RemovalDoubtError    an ingest would remove so much that it may be a mistake
 ├── GateError            a gate that cannot be fitted or read
 ├── PlanError            a query plan that cannot be chosen or used
 └── LaneLateError        a lane of a search that was not done in time; the others answer
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -49,6 +51,14 @@ class EmptyCollectionError(RAGError):
 
 class EvaluationSetError(RAGError):
     """A file of questions cannot be read, or holds what is no question."""
+
+
+class RemovalDoubtError(RAGError):
+    """Applying a plan would remove most documents of a folder; `doubts` has a sentence each."""
+
+    def __init__(self, doubts: Sequence[str]) -> None:
+        self.doubts = tuple(doubts)
+        super().__init__("; ".join(doubts))
 
 
 class GateError(RAGError):

@@ -4,6 +4,7 @@ The context helps a search and is never citable: what is stored and shown is the
 """
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from rag.document import Chunk
 from rag.embedder import Embedder
@@ -12,12 +13,17 @@ _FIRST_LINES = 8
 _FIRST_CHARS = 600
 
 
-def passage_texts(title: str, chunks: Sequence[Chunk], embedder: Embedder) -> list[str]:
+def passage_texts(
+    title: str, chunks: Sequence[Chunk], embedder: Embedder, *, uri: str = ""
+) -> list[str]:
     """Return the texts to embed for the chunks of a document, each within `max_tokens`.
 
+    A title that is but the name of the file at `uri` is left out: vectors are of what a document
+    says, and a renamed file keeps them. (Its words are found all the same, by the lane of words.)
     Where title and heading path do not fit, the nearest heading stands alone before the chunk;
     where that does not fit either, the chunk stands alone.
     """
+    title = "" if title == PurePosixPath(uri).stem else title
     contexts = [_context(title, chunk) for chunk in chunks]
     texts = [_placed(context, chunk) for context, chunk in zip(contexts, chunks, strict=True)]
     for num_kept in (1, 0):

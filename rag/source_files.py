@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag.errors import FailureCode
 from rag.sniffing import SUPPORTED_SUFFIXES
 
 MAX_NAME_BYTES = 255
@@ -20,13 +21,15 @@ class SourceFile:
     """A file to read, or the reason why not.
 
     `is_named` tells a path the user gave from one that was found in a folder: what was named and
-    cannot be read is a failure, what was only met is skipped.
+    cannot be read is a failure, what was only met is skipped. `code` is the kind of the reason.
     """
 
     uri: str
     path: Path
     is_named: bool
     skipped: str = ""
+    code: FailureCode = FailureCode.UNREADABLE
+    is_unopened_folder: bool = False
 
 
 def upload_uri(name: str) -> str:
@@ -72,31 +75,35 @@ def _walk(folder: Path, root: Path) -> Iterator[SourceFile]:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         reason = f"the folder cannot be opened: {error.strerror or error}"
-        yield SourceFile(uri=uri, path=folder, is_named=folder == root, skipped=reason)
+        yield SourceFile(
+            uri=uri, path=folder, is_named=folder == root, skipped=reason, is_unopened_folder=True
+        )
         return
     for entry in found:
         path = folder / entry.name
-        reason = _why_not(entry, root)
+        reason, code = _why_not(entry, root)
         if reason or not entry.is_dir(follow_symlinks=False):
-            yield SourceFile(uri=_uri_below(path, root), path=path, is_named=False, skipped=reason)
+            uri = _uri_below(path, root)
+            yield SourceFile(uri=uri, path=path, is_named=False, skipped=reason, code=code)
         else:
             yield from _walk(path, root)
 
 
-def _why_not(entry: os.DirEntry[str], root: Path) -> str:
-    """Return why an entry of a folder is passed over, or an empty string."""
+def _why_not(entry: os.DirEntry[str], root: Path) -> tuple[str, FailureCode]:
+    """Return why an entry of a folder is passed over, or an empty string; and the kind of it."""
+    code = FailureCode.UNREADABLE
     if entry.name.startswith("."):
-        return "hidden"
+        return "hidden", code
     try:
         mode = entry.stat().st_mode
     except OSError as error:
-        return f"it cannot be looked at: {error.strerror or error}"
+        return f"it cannot be looked at: {error.strerror or error}", code
     if entry.is_symlink() and (reason := _why_not_link(entry, mode, root)):
-        return reason
+        return reason, code
     suffix = Path(entry.name).suffix.lower()
     if stat.S_ISREG(mode) and suffix and suffix not in SUPPORTED_SUFFIXES:
-        return f"{suffix} files are not read"
-    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "not a regular file"
+        return f"{suffix} files are not read", FailureCode.UNSUPPORTED
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "not a regular file", code
 
 
 def _why_not_link(entry: os.DirEntry[str], mode: int, root: Path) -> str:

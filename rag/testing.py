@@ -3,7 +3,7 @@
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,6 +12,9 @@ from jaxtyping import Float
 
 from index.errors import CollectionExistsError, UnknownCollectionError
 from index.protocol import CollectionInfo, DocumentRecord, Metric, NewDocument
+from index.source_notes import SourceNote
+from index.stored_passages import StoredPassage, StoredPassages
+from index.token_vectors import TokenVectors
 from llm.chat import TextScores
 from rag.document import Chunk, Passage, sha256_hex
 from rag.embedder import Embedder, TextKind
@@ -78,6 +81,7 @@ class MemoryDocuments:
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
         self.stored: dict[str, NewDocument] = {}
+        self.noted: dict[str, SourceNote] = {}
         self.transactions: list[int] = []
 
     def sources(self) -> dict[str, str]:
@@ -88,8 +92,39 @@ class MemoryDocuments:
         """Return what is known of a document."""
         return _record(self.stored[uri]) if uri in self.stored else None
 
+    def notes(self) -> dict[str, SourceNote]:
+        """Return the notes on all sources."""
+        return dict(self.noted)
+
+    def note(self, notes: Sequence[SourceNote], *, forget: Sequence[str] = ()) -> None:
+        """Keep notes, and drop some."""
+        for uri in forget:
+            self.noted.pop(uri, None)
+        self.noted |= {note.uri: note for note in notes}
+
+    def passages(self, document_id: str) -> StoredPassages | None:
+        """Return the chunks of a document with their vectors."""
+        for document in self.stored.values():
+            record = _record(document)
+            if record.id == document_id:
+                return StoredPassages(record=record, passages=tuple(_passages(document)))
+        return None
+
+    def delete_many(self, document_ids: Sequence[str]) -> int:
+        """Drop documents and the notes on them."""
+        gone = [uri for uri, d in self.stored.items() if _record(d).id in set(document_ids)]
+        for uri in gone:
+            del self.stored[uri]
+            self.noted.pop(uri, None)
+        return len(gone)
+
     def upsert_many(
-        self, new_documents: Sequence[NewDocument], *, fingerprint: str
+        self,
+        new_documents: Sequence[NewDocument],
+        *,
+        fingerprint: str,
+        gone: Sequence[str] = (),
+        notes: Sequence[SourceNote] = (),
     ) -> list[DocumentRecord]:
         """Keep documents; refuse all of them if one has a vector that is not finite."""
         assert fingerprint == self.fingerprint
@@ -99,7 +134,9 @@ class MemoryDocuments:
                 or not np.isfinite(document.vectors).all()
             ):
                 raise ValueError(f"the vectors of {document.uri!r} cannot be stored")
+        self.delete_many(gone)
         self.stored |= {document.uri: document for document in new_documents}
+        self.note(notes, forget=[document.uri for document in new_documents])
         self.transactions.append(len(new_documents))
         return [_record(document) for document in new_documents]
 
@@ -189,6 +226,20 @@ def passage(text: str, *, uri: str = "", score: float = 0.0, rank: int = 1) -> P
         score=score,
         rank=rank,
     )
+
+
+def _passages(document: NewDocument) -> Iterator[StoredPassage]:
+    data = document.text.encode()
+    tokens: Sequence[TokenVectors | None] = document.token_vectors or [None] * len(document.items)
+    for item, vector, of_tokens in zip(document.items, document.vectors, tokens, strict=True):
+        yield StoredPassage(
+            start=item.start,
+            end=item.end,
+            text=data[item.start : item.end].decode(),
+            heading_path=item.heading_path,
+            vector=np.asarray(vector, np.float32),
+            token_vectors=of_tokens,
+        )
 
 
 def _record(document: NewDocument) -> DocumentRecord:

@@ -4,7 +4,7 @@ Small documents share batches, and the texts of a batch are of about one length,
 embedder padding. A document comes back once all its vectors are there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,14 +19,25 @@ MAX_BATCH = 8
 _WINDOW = 128  # texts that are sorted by length before they are cut into batches
 
 
+class Ready(NamedTuple):
+    """The vectors of one text that need not be made; `tokens` where they are asked for."""
+
+    vector: Float[np.ndarray, " d"]
+    tokens: TokenVectors | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedded:
-    """The vectors of the texts that were put in under `key`, or the sentence why there are none."""
+    """The vectors of the texts that were put in under `key`, or the sentence why there are none.
+
+    `num_embedded` of them were made here, the others were ready.
+    """
 
     key: int
     vectors: Float[np.ndarray, "n d"]
     token_vectors: Sequence[TokenVectors] | None = None
     failure: str = ""
+    num_embedded: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +46,7 @@ class _Work:
     texts: list[str]
     vectors: Float[np.ndarray, "n d"]
     num_open: int
+    num_embedded: int
     tokens: list[TokenVectors | None]
     failures: list[str] = field(default_factory=list)
 
@@ -83,20 +95,26 @@ class VectorQueue:
 
     @property
     def has_full_window(self) -> bool:
-        """Whether there is enough to embed without wasting a batch."""
-        return len(self._waiting) >= _WINDOW
+        """Whether there is enough to embed without wasting a batch, or to hand out."""
+        return len(self._waiting) >= _WINDOW or len(self._finished) >= _WINDOW
 
     @property
     def is_empty(self) -> bool:
-        """Whether every text that was put in is embedded."""
-        return not self._waiting
+        """Whether every text that was put in is embedded, and handed out."""
+        return not (self._waiting or self._finished)
 
-    def put(self, key: int, texts: Sequence[str]) -> None:
-        """Add the texts of a document, at least one."""
+    def put(self, key: int, texts: Sequence[str], ready: Mapping[int, Ready] | None = None) -> None:
+        """Add the texts of a document, at least one; `ready` has the vectors of some by place."""
+        ready = ready or {}
         vectors = np.zeros((len(texts), self._embedder.dim), np.float32)
-        work = _Work(key, list(texts), vectors, len(texts), [None] * len(texts))
-        self._waiting += [_Entry(work, i) for i in range(len(texts))]
-        self.num_texts += len(texts)
+        num_open = len(texts) - len(ready)
+        work = _Work(key, list(texts), vectors, num_open, num_open, [None] * len(texts))
+        for i, one in ready.items():
+            work.vectors[i], work.tokens[i] = one
+        self._waiting += [_Entry(work, i) for i in range(len(texts)) if i not in ready]
+        self.num_texts += num_open
+        if not num_open:
+            self._finish(work)
 
     def embed_window(self) -> list[Embedded]:
         """Embed up to 128 of the texts that wait; return the documents that are complete now."""
@@ -136,13 +154,16 @@ class VectorQueue:
         work.texts[entry.i] = ""
         work.num_open -= 1
         if not work.num_open:
-            failure = work.failures[0] if work.failures else ""
-            tokens = [each for each in work.tokens if each is not None]
-            self._finished.append(
-                Embedded(
-                    key=work.key,
-                    vectors=work.vectors,
-                    token_vectors=tokens if self._most_tokens else None,
-                    failure=failure,
-                )
+            self._finish(work)
+
+    def _finish(self, work: _Work) -> None:
+        tokens = [each for each in work.tokens if each is not None]
+        self._finished.append(
+            Embedded(
+                key=work.key,
+                vectors=work.vectors,
+                token_vectors=tokens if self._most_tokens else None,
+                failure=work.failures[0] if work.failures else "",
+                num_embedded=work.num_embedded,
             )
+        )

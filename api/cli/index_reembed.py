@@ -110,4 +110,4 @@ def _passage(chunk: ChunkText, embedder: Embedder) -> str:
     """Return what ingest embeds for such a chunk."""
     end = len(chunk.text.encode())
     one = Chunk(start=0, end=end, text=chunk.text, heading_path=chunk.heading_path)
-    return passage_texts(chunk.title, [one], embedder)[0]
+    return passage_texts(chunk.title, [one], embedder, uri=chunk.uri)[0]

@@ -24,6 +24,7 @@ class Entry:
     module: str
     attribute: str
     help: str
+    epilog: str = ""
 
     def load(self) -> object:
         """Import it: a function, or the `Typer` of a group."""
@@ -39,7 +40,12 @@ ENTRIES: Final = {
     "ingest": Entry(
         module="api.cli.corpus",
         attribute="ingest",
-        help="Read files and folders into a collection; what did not change costs nothing.",
+        help="Bring a collection up to date with files and folders; what did not change costs"
+        " nothing.",
+        epilog="\b\nExamples:\n"
+        "  python -m api ingest ~/papers notes.md --collection papers\n"
+        "  python -m api ingest ~/papers --collection papers --plan\n"
+        "  python -m api ingest --collection papers --status",
     ),
     "chat": Entry(
         module="api.cli.chat",
@@ -136,7 +142,7 @@ def command_line(words: Sequence[str] | None = None) -> typer.Typer:
             app.add_typer(loaded, name=name)
         else:
             assert callable(loaded)
-            app.command(name)(loaded)
+            app.command(name, epilog=entry.epilog or None)(loaded)
     return app
 
 

@@ -23,7 +23,7 @@ from api.error_table import RequestError, shown, stopping, to_request_error
 from api.schemas import UploadList, UploadReport
 from api.streaming import DONE, PING, PING_S, Bridge, EventStream, stopped_when_gone, to_event
 from rag.errors import FailureCode
-from rag.ingest import FileReport, Outcome, Progress
+from rag.ingest_report import FileReport, Outcome, Progress
 from rag.source_files import upload_uri
 
 logger = logging.getLogger(__name__)

@@ -19,6 +19,8 @@ from api.testing import ScriptedAgent, application_of_doubles, wait_until
 from dialog.session import ALL_OWNERS
 from index.errors import SchemaVersionError
 from llm.errors import ContextOverflowError
+from llm.model_store import ModelStore
+from rag.testing import HashingEmbedder
 from tests.api.conftest import serving
 from tests.api.test_completions import index_one
 
@@ -41,6 +43,8 @@ def doubles(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Application]]:
 
         monkeypatch.setattr(bootstrap, "prepare_models", lambda *_: None)
         monkeypatch.setattr(bootstrap, "build", build)
+        monkeypatch.setattr(bootstrap, "embedder_alone", lambda _: HashingEmbedder())
+        monkeypatch.setattr(ModelStore, "resolve", lambda *_: None)
         monkeypatch.setattr(bootstrap, "index_language_topics", topics)
         yield built
 
@@ -271,6 +275,7 @@ def test_beside_a_running_server_the_commands_ask_it(
 
     monkeypatch.setattr(bootstrap, "build", fail)
     monkeypatch.setattr(bootstrap, "prepare_models", fail)
+    monkeypatch.setattr(bootstrap, "embedder_alone", fail)
     folder = tmp_path / "notes"
     (folder / "sub").mkdir(parents=True)
     (folder / "a.txt").write_text("The cat sleeps.")

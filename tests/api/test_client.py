@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from api.client import RemoteDesk, upload_name
-from rag.ingest import FileReport, Outcome, Progress
+from rag.ingest_report import FileReport, Outcome, Progress
 from rag.source_files import source_files
 from tests.api.conftest import LiveServer
 
@@ -26,7 +26,8 @@ def ingest(desk: RemoteDesk, *paths: Path) -> list[FileReport]:
     def ignore(_: Progress) -> None:
         pass
 
-    return desk.ingest(paths, "pets", on_progress=ignore, cancel=threading.Event())
+    files = source_files(paths)
+    return list(desk.ingest(files, "pets", on_progress=ignore, cancel=threading.Event()))
 
 
 @pytest.fixture

@@ -99,7 +99,10 @@ def test_files_are_uploaded_and_reported_one_by_one(client: TestClient) -> None:
     assert response.status_code == 200
     assert response.json()["object"] == "list"
     good, bad = response.json()["data"]
-    assert set(good) == {"name", "outcome", "reason", "code", "document_id", "num_chunks"}
+    assert set(good) == {
+        "name", "outcome", "reason", "code", "document_id", "num_chunks", "num_embedded",
+        "num_reused",
+    }  # fmt: skip
     assert (good["code"], bad["code"]) == (None, "unsupported")
     assert (good["name"], good["outcome"], good["num_chunks"]) == ("a.txt", "added", 1)
     assert (bad["name"], bad["outcome"]) == ("b.bin", "failed")

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from rag.document import Document
 from rag.embedder import TextKind
 from rag.errors import FailureCode
-from rag.ingest import Ingestor, Outcome
+from rag.ingest import Ingestor
+from rag.ingest_report import Outcome
 from rag.testing import HashingEmbedder, MemoryStore
 from tests.rag.sample_files import document, encrypted_pdf, write_folder, zip_bomb
 

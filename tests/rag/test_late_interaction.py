@@ -13,7 +13,8 @@ from index.tables import metadata
 from index.token_vectors import Span, TokenVectors
 from rag.document import Document, Passage
 from rag.embedder import Embedder
-from rag.ingest import Ingestor, Outcome
+from rag.ingest import Ingestor
+from rag.ingest_report import Outcome
 from rag.late_interaction import LateInteraction, max_sim, most_vectors, passage_tokens
 from rag.reranker import Reranker
 from rag.testing import HashingEmbedder, RerankerContract, passage
