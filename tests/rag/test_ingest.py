@@ -17,8 +17,9 @@ from rag.document_store import DocumentStore
 from rag.embedder import TextKind
 from rag.ingest import Ingestor
 from rag.ingest_report import FileReport, Outcome, Progress
+from rag.memory_store import MemoryStore
 from rag.parsing import ParseLimits
-from rag.testing import HashingEmbedder, MemoryStore
+from rag.testing import HashingEmbedder
 from rag.vector_queue import MAX_BATCH
 from tests.rag.sample_files import document, write_folder
 

@@ -12,7 +12,8 @@ from rag.embedder import TextKind
 from rag.errors import FailureCode
 from rag.ingest import Ingestor
 from rag.ingest_report import Outcome
-from rag.testing import HashingEmbedder, MemoryStore
+from rag.memory_store import MemoryStore
+from rag.testing import HashingEmbedder
 from tests.rag.sample_files import document, encrypted_pdf, write_folder, zip_bomb
 
 
