@@ -29,6 +29,8 @@ from llm.tool_forms.own import OWN
 from rag.embedder import Embedder
 from rag.gate_model import GateModel, shipped_gate
 from rag.ingest import Ingestor
+from rag.planned_search import PlannedSearch
+from rag.query_plan import QueryPlan
 from tools.call_counts import CallCounts
 from tools.runs import ToolRuns
 
@@ -69,7 +71,7 @@ class Application:
     `bots` where the program serves none, `runs` where there are no tools. `call_counts` counts the
     calls of tools, by whomever. `call_form` is how the chat model writes calls of tools.
     `priors` say how much nearer or farther sources count, by the beginning of their uris; `gate_of`
-    returns the gate of a collection. This is
+    returns the gate of a collection, `plan_of` its plan, which `search` carries out. This is
     the service of the keys that belong to no tenant; `tenants` has those of the others.
     """
 
@@ -94,6 +96,8 @@ class Application:
     call_form: CallForm = OWN
     priors: Mapping[str, float] = field(default_factory=dict)
     gate_of: Callable[[str], GateModel] = shipped_gate
+    search: PlannedSearch | None = None
+    plan_of: Callable[[str], QueryPlan] | None = None
     tenants: "Tenants[Application] | None" = None
     transcripts: Transcripts = field(default_factory=Transcripts)
     on_close: tuple[Callable[[], None], ...] = ()

@@ -5,17 +5,11 @@ from typing import Self
 from pydantic import BaseModel
 
 from api.grounding_model import GateModelOnWire
+from api.trace_model import InLaneModel, TraceModel
 from rag.explained_search import ExplainedHit, ExplainedSearch, LaneName
 from rag.gate import GateDecision
 from rag.gate_model import FEATURES
 from rag.retriever import TERM_WEIGHT
-
-
-class InLaneModel(BaseModel):
-    """Where a passage stands in a lane."""
-
-    rank: int
-    score: float
 
 
 class LaneModel(BaseModel):
@@ -39,7 +33,11 @@ class GateExplanation(GateModelOnWire):
 
 
 class ExplanationModel(BaseModel):
-    """How a search came to its passages; `fusion` is how scores of several lanes become one."""
+    """How a search came to its passages; `fusion` is how scores of several lanes become one.
+
+    `trace` is there where the collection's plan does more than that; the rest is of the search
+    without it.
+    """
 
     lanes: list[LaneModel]
     fusion: str | None
@@ -47,6 +45,7 @@ class ExplanationModel(BaseModel):
     search_ms: float
     seq: int
     gate: GateExplanation | None
+    trace: TraceModel | None = None
 
     @classmethod
     def of(cls, found: ExplainedSearch) -> Self:
@@ -66,12 +65,9 @@ class ExplanationModel(BaseModel):
         )
 
 
-def lanes_of(hit: ExplainedHit) -> dict[LaneName, InLaneModel]:
+def lanes_of(hit: ExplainedHit) -> dict[str, InLaneModel]:
     """Return where a hit stands in the lanes that found it."""
-    return {
-        name: InLaneModel(rank=place.rank, score=round(place.score, 6))
-        for name, place in hit.lanes.items()
-    }
+    return {name: InLaneModel.of(place) for name, place in hit.lanes.items()}
 
 
 def _ms(seconds: float) -> float:

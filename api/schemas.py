@@ -11,10 +11,11 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.error_table import shown
-from api.explanation_model import ExplanationModel, InLaneModel
+from api.explanation_model import ExplanationModel
 from api.grounding_model import GroundingModel
 from api.reply_model import CitationModel, TimingsModel
 from api.request_model import RequestModel
+from api.trace_model import InLaneModel
 from dialog.events import SystemUttered, UserUttered
 from dialog.session import ConversationInfo, StoredEvent
 from index.highlight import highlights
@@ -217,7 +218,7 @@ class HitModel(BaseModel):
     text: str
     heading_path: list[str]
     highlights: list[tuple[int, int]]
-    lanes: dict[LaneName, InLaneModel] | None = None
+    lanes: dict[str, InLaneModel] | None = None
     prior: float | None = None
 
     @classmethod

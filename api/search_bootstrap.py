@@ -1,9 +1,12 @@
 """What carries out the plans of collections: the embedder, the chat model, the rerankers."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from index.store import CollectionStore
 from llm.chat import ChatModel, TextScorer
+from llm.cross_encoder import CrossEncoderModel
+from rag.cross_encoding import CrossEncoding
 from rag.embedder import Embedder
 from rag.late_interaction import LateInteraction, TokenEncoder
 from rag.planned_search import PlannedSearch
@@ -18,15 +21,23 @@ def planned_search(
     store: CollectionStore,
     model: ChatModel | None = None,
     scorer: TextScorer | None = None,
+    cross_encoder: Path | None = None,
     tenant: str = "",
 ) -> PlannedSearch:
-    """Return what searches by plans; what is not given is left out, and traces say so."""
+    """Return what searches by plans; what is not given is left out, and traces say so.
+
+    Raises:
+        CheckpointError: the folder holds no cross-encoder.
+        UnsupportedModelError: sentence-transformers is not installed, which it needs.
+    """
     rerankers: dict[str, Reranker] = {}
     if isinstance(embedder, TokenEncoder):
         late = LateInteraction(embedder, store.open)
         rerankers[late.name] = late
     if scorer is not None:
         rerankers[QueryLikelihood.name] = QueryLikelihood(scorer)
+    if cross_encoder is not None:
+        rerankers[CrossEncoding.name] = CrossEncoding(CrossEncoderModel(cross_encoder))
     return PlannedSearch(
         embedder,
         priors=priors,

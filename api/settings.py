@@ -127,6 +127,7 @@ class Settings(BaseSettings):
     chat_model: str = Field(default=DEFAULT_CHAT_MODEL, min_length=1)
     embedding_model: str = Field(default=DEFAULT_EMBEDDING_MODEL, min_length=1)
     embedding_precision: Annotated[Precision, Lowercase] = "auto"
+    cross_encoder: Folder | None = None
     threads: int | None = Field(default=None, ge=1, le=1_024)
     context_size: int | None = Field(default=None, ge=128)
     max_tokens: int = Field(default=256, ge=1)

@@ -75,7 +75,13 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
     gates = GateFiles(place.state / GATES, store.info)
     plans = PlanFiles(place.state / PLANS, store.info)
     search = planned_search(
-        shared.embedder, priors=PRIORS, store=store, model=engine, scorer=engine, tenant=tenant
+        shared.embedder,
+        priors=PRIORS,
+        store=store,
+        model=engine,
+        scorer=engine,
+        cross_encoder=settings.cross_encoder,
+        tenant=tenant,
     )
     retrieval = RetrievalPipeline(
         store.open,
@@ -134,5 +140,7 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
         call_form=shared.call_form,
         priors=PRIORS,
         gate_of=gates.gate_of,
+        search=search,
+        plan_of=plans.plan_of,
         on_close=(store.close, database.dispose),
     )

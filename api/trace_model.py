@@ -8,7 +8,7 @@ from rag.lane import InLane
 from rag.retrieval_trace import LaneRecord, PassageRecord, RerankRecord, RetrievalTrace
 
 
-class PlaceModel(BaseModel):
+class InLaneModel(BaseModel):
     """Where a passage stands in a lane."""
 
     rank: int
@@ -66,7 +66,7 @@ class PassageTraceModel(BaseModel):
     end: int
     rank: int
     score: float
-    lanes: dict[str, PlaceModel]
+    lanes: dict[str, InLaneModel]
 
     @classmethod
     def of(cls, passage: PassageRecord) -> Self:
@@ -78,7 +78,7 @@ class PassageTraceModel(BaseModel):
             end=passage.end,
             rank=passage.rank,
             score=round(passage.score, 6),
-            lanes={name: PlaceModel.of(place) for name, place in passage.lanes.items()},
+            lanes={name: InLaneModel.of(place) for name, place in passage.lanes.items()},
         )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.rag_bank import bank
 from benchmarks.rag_canard import canard
 from benchmarks.rag_facts import facts
+from benchmarks.rag_lanes import lanes
 from benchmarks.rag_late_interaction import late_interaction
 from benchmarks.rag_options import Options
 from benchmarks.rag_scifact import scifact
@@ -32,6 +33,7 @@ PARTS: Mapping[str, Callable[[Options], list[Figure]]] = {
     "verifier": verifier,
     "xquad": xquad,
     "late_interaction": late_interaction,
+    "lanes": lanes,
 }
 
 

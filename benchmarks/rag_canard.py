@@ -83,7 +83,7 @@ def canard(options: Options) -> list[Figure]:
     if options.is_quick:
         turns = turns[:150]
     with tempfile.TemporaryDirectory() as folder:
-        store = _store(Path(folder), entries)
+        store = canard_store(Path(folder), entries)
         figures = _measured(turns, store.open(_NAME), options.seed)
         store.close()
     for figure in figures:
@@ -137,7 +137,7 @@ def _measured(turns: Sequence[Turn], collection: TermSearch, seed: int) -> list[
     unaided = {t: subject_of(t.before, WithoutAnswers(collection, t.before)) for t in turns}
     ways["rewrite, earlier answers not in the index"] = lambda t: about(t.question, unaided[t])
     ways["rewrite"] = lambda turn: about(turn.question, subjects[turn])
-    values = {name: _ranks(turns, way, collection) for name, way in ways.items()}
+    values = {name: turn_ranks(turns, way, collection) for name, way in ways.items()}
     figures = [
         _figure(name, found, baseline=values["last two turns"].mean(), seed=seed)
         for name, found in values.items()
@@ -164,8 +164,8 @@ def _changed(
         return []
     draws = np.random.default_rng(seed)
     strange = {t: subjects[followed[int(draws.integers(len(followed)))]] for t in first}
-    alone = _ranks(first, lambda turn: turn.question, collection)
-    behind = _ranks(first, lambda turn: about(turn.question, strange[turn]), collection)
+    alone = turn_ranks(first, lambda turn: turn.question, collection)
+    behind = turn_ranks(first, lambda turn: about(turn.question, strange[turn]), collection)
     name = "a first question behind another dialogue"
     return [_figure(name, behind, baseline=alone.mean(), seed=seed)]
 
@@ -178,7 +178,9 @@ def _bleu_figures(turns: Sequence[Turn], subjects: dict[Turn, str]) -> list[Figu
     return [Figure(name="CANARD, BLEU-4 to Rewrite", value=spelled, unit=unit, baseline=plain)]
 
 
-def _ranks(turns: Sequence[Turn], way: Callable[[Turn], str], collection: TermSearch) -> np.ndarray:
+def turn_ranks(
+    turns: Sequence[Turn], way: Callable[[Turn], str], collection: TermSearch
+) -> np.ndarray:
     found = []
     for turn in turns:
         hits = collection.search_terms(way(turn).replace('"', " "), _DEPTH)
@@ -224,7 +226,7 @@ def bleu(texts: Sequence[str], references: Sequence[str]) -> float:
     return math.exp(brevity + float(np.log(right / total).mean()))
 
 
-def _store(folder: Path, entries: Sequence[tuple[str, str, str, str]]) -> CollectionStore:
+def canard_store(folder: Path, entries: Sequence[tuple[str, str, str, str]]) -> CollectionStore:
     database = open_database(f"sqlite:///{folder}/a.sqlite")
     with writing(database) as connection:
         tables.metadata.create_all(connection)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from index.protocol import DocumentRecord, Hit
+from rag.dedup import distinct
 from rag.dialogue_context import (
     NO_DIALOGUE,
     DialogueContext,
@@ -258,6 +259,11 @@ class PlannedSearch:
         found = {name: one.found for name, one in others.items() if one.found is not None}
         carried = found.pop("carried", None)
         ranking = fused_lanes(own.passages, [one.passages for one in found.values()], plan)
+        num_ranked = len(ranking)
+        if plan.distinct:
+            kept = distinct(ranking, threshold=plan.distinct)
+            ranking = in_order(ranking, [ranking[i] for i in kept])
+        left_out = num_ranked - len(ranking)
         if plan.mmr < 1 and ranking:
             ranking = self._varied(ranking, plan.mmr)
         reranked = None
@@ -290,6 +296,7 @@ class PlannedSearch:
                 passages=tuple(_passage_record(one, places) for one in ranking),
                 rerank=reranked,
                 mmr=plan.mmr if plan.mmr < 1 else None,
+                left_out=left_out,
                 knowledge=tuple(one.chunk.text for one in model_said),
             ),
         )

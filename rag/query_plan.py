@@ -88,6 +88,16 @@ class QueryPlan:
         """Whether more candidates are needed than are asked for."""
         return bool(self.asks_model or self.distinct or self.mmr < 1 or self.rerank)
 
+    @property
+    def needs_engine(self) -> bool:
+        """Whether a search by it needs the chat model."""
+        return self.asks_model or self.rerank == "query-likelihood"
+
+    @property
+    def is_fused_search(self) -> bool:
+        """Whether a question that stands alone is searched for as without a plan."""
+        return not self.looks_closer and self.fusion == "sum"
+
     def changes(self) -> dict[str, Any]:
         """Return what differs from the plan of a collection that nobody tuned, for a file."""
         usual = asdict(DEFAULT_PLAN)

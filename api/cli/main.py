@@ -83,6 +83,11 @@ ENTRIES: Final = {
         attribute="eval_app",
         help="How good the answers from a collection are, on questions from its own documents.",
     ),
+    "rag": Entry(
+        module="api.cli.rag_commands",
+        attribute="rag_app",
+        help="Which techniques a collection is searched with: tried on its questions, kept, shown.",
+    ),
     "train": Entry(
         module="api.cli.train_models", attribute="train_app", help="Train what steers the answers."
     ),

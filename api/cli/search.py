@@ -12,16 +12,14 @@ from api.cli.index_options import (
     AsJson,
     Collection,
     Tenant,
-    opened_store,
     path_of,
     print_json,
     running_server,
     settings_for,
 )
 from api.explanation_model import ExplanationModel
-from api.passage_search import PassageSearch
 from api.schemas import MAX_K, HitList, HitModel, SearchRequest
-from api.tenant import place_of
+from api.trace_model import TraceModel
 from rag.explained_search import LANES, LaneName
 
 
@@ -62,14 +60,9 @@ def search(  # noqa: PLR0913  # options of a command
             )
         else:
             # Here and not above: torch costs seconds that a running server saves us.
-            from api.bootstrap import embedder_alone  # noqa: PLC0415
-            from api.gate_files import GATES, GateFiles  # noqa: PLC0415
-            from api.tenant_bootstrap import PRIORS  # noqa: PLC0415
+            from api.plan_bootstrap import passage_search  # noqa: PLC0415
 
-            embedder = embedder_alone(settings)
-            with opened_store(settings, tenant) as store:
-                gates = GateFiles(place_of(settings, tenant).state / GATES, store.info)
-                search = PassageSearch(store, embedder, PRIORS, gates.gate_of)
+            with passage_search(settings, tenant, collection) as search:
                 found = search.run(collection, body)
     if as_json:
         print_json(found.model_dump(mode="json", exclude_none=True))
@@ -138,6 +131,8 @@ def _print_explanation(console: Console, explained: ExplanationModel) -> None:
     console.print(f"{took}; state {explained.seq}", highlight=False)
     if explained.fusion is not None:
         console.print(f"score = {explained.fusion}", highlight=False)
+    if explained.trace is not None:
+        _print_trace(console, explained.trace)
     if explained.gate is not None:
         features = ", ".join(f"{name} {value:g}" for name, value in explained.gate.features.items())
         console.print(
@@ -147,3 +142,16 @@ def _print_explanation(console: Console, explained: ExplanationModel) -> None:
             ),
             soft_wrap=True,
         )
+
+
+def _print_trace(console: Console, trace: TraceModel) -> None:
+    """Print what the collection's plan did beyond the fused search."""
+    for lane in trace.lanes:
+        if lane.name not in LANES or lane.problem:
+            found = lane.problem or f"{lane.num_found} found"
+            console.print(Text(f"{lane.name}: {found}, {lane.ms:.0f} ms"), soft_wrap=True)
+            for query in lane.queries:
+                console.print(Text(f"     {query}", style="dim"), soft_wrap=True)
+    if trace.rerank is not None:
+        done = trace.rerank.problem or f"{trace.rerank.depth} passages"
+        console.print(Text(f"{trace.rerank.name}: {done}, {trace.rerank.ms:.0f} ms"))

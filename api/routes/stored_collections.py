@@ -77,7 +77,12 @@ def search_collection(
         )
     with application.foreground.busy(), caller_mistakes("as_of"):
         search = PassageSearch(
-            application.store, application.embedder, application.priors, application.gate_of
+            application.store,
+            application.embedder,
+            application.priors,
+            application.gate_of,
+            application.search,
+            application.plan_of,
         )
         return search.run(name, body)
 
