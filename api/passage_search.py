@@ -22,8 +22,8 @@ from rag.query_plan import DEFAULT_PLAN, QueryPlan
 class PassageSearch:
     """Searches the collections of a store with one embedder; `priors` by the beginning of a uri.
 
-    `gate_of` returns the gate of a collection by its name. Where there are `search` and `plan_of`, a search of both lanes without a filter follows the
-    collection's plan.
+    `gate_of` returns the gate of a collection by its name. Where there are `search` and `plan_of`,
+    a search of both lanes without a filter follows the collection's plan.
     """
 
     store: CollectionStore
