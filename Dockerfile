@@ -30,7 +30,7 @@ COPY index index
 COPY llm llm
 COPY rag rag
 COPY tools tools
-RUN python -m pip install --editable ".[cpu,docs,postgres]" \
+RUN python -m pip install --editable ".[cpu,docs,postgres,watch]" \
     && (HNSWLIB_NO_NATIVE=1 python -m pip install "hnswlib>=0.8" || echo "HNSW will run on FAISS")
 
 RUN useradd --system --create-home causerie \

@@ -51,13 +51,17 @@ class ServedIngest:
         if plan.doubts and not is_confirmed:
             raise RemovalDoubtError(plan.doubts)
         cancel = cancel or threading.Event()
+        totals = _Totals(len(plan.steps), on_progress or _ignore)
         sent = self._desk.ingest(
             [_file_of(one.source) for one in plan.steps if _is_sent(one)],
             collection,
-            on_progress=on_progress or _ignore,
+            on_progress=totals.note,
             cancel=cancel,
         )
-        reports = list(self._reports(plan.steps, sent, collection))
+        reports: list[FileReport] = []
+        for report in self._reports(plan.steps, sent, collection):
+            reports.append(report)
+            totals.note_done(report)
         if not cancel.is_set():
             reports += self._removed(plan.removed, collection)
             if plan.forgotten:
@@ -104,6 +108,29 @@ class ServedIngest:
                     raise
             reports.append(FileReport(uri=uri, outcome=Outcome.REMOVED, document_id=record.id))
         return reports
+
+
+class _Totals:
+    """Makes the progress of a run out of that of its files, which are sent one by one."""
+
+    def __init__(self, num_files: int, tell: Callable[[Progress], None]) -> None:
+        self._num_files = num_files
+        self._tell = tell
+        self._num_done = 0
+        self._num_chunks = 0
+
+    def note(self, step: Progress) -> None:
+        """Take a step of the file at hand."""
+        if step.phase == "embed":
+            done, total = self._num_chunks + step.done, self._num_chunks + step.total
+            self._tell(Progress(phase="embed", done=done, total=total, uri=step.uri))
+
+    def note_done(self, report: FileReport) -> None:
+        """Take the report of a file."""
+        self._num_done += 1
+        self._num_chunks += report.num_embedded
+        step = Progress(phase="store", done=self._num_done, total=self._num_files, uri=report.uri)
+        self._tell(step)
 
 
 def _is_sent(one: PlannedSource) -> bool:

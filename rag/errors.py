@@ -5,6 +5,7 @@ RAGError
 ├── EmptyCollectionError a search in a collection that holds nothing yet
 ├── EvaluationSetError   a file of questions that cannot be used; says which line
 ├── RemovalDoubtError    an ingest would remove so much that it may be a mistake
+├── WatchError           folders cannot be watched here
 ├── GateError            a gate that cannot be fitted or read
 ├── PlanError            a query plan that cannot be chosen or used
 └── LaneLateError        a lane of a search that was not done in time; the others answer
@@ -59,6 +60,10 @@ class RemovalDoubtError(RAGError):
     def __init__(self, doubts: Sequence[str]) -> None:
         self.doubts = tuple(doubts)
         super().__init__("; ".join(doubts))
+
+
+class WatchError(RAGError):
+    """Folders cannot be watched: a library is missing, or the system refuses."""
 
 
 class GateError(RAGError):

@@ -4,8 +4,10 @@ A document belongs to the folder that a run stored it from. What came by an uplo
 belongs to none, and a run that finds the same bytes in a folder leaves it so.
 """
 
+from dataclasses import replace
+
 from index.source_notes import SourceNote
-from rag.ingest_plan import PlannedSource
+from rag.ingest_plan import IngestPlan, PlannedSource
 from rag.ingest_recipe import Recipe
 from rag.ingest_report import FileReport, Outcome
 
@@ -59,3 +61,16 @@ def is_news(one: PlannedSource, note: SourceNote) -> bool:
         or Outcome.FAILED in {known.outcome, note.outcome}
         or (known.root, known.recipe, known.reason) != (note.root, note.recipe, note.reason)
     )
+
+
+def news(plan: IngestPlan) -> IngestPlan:
+    """Return what of a plan is left to do, without what is not read and was noted so before."""
+    plan = plan.changes()
+    return replace(plan, steps=[one for one in plan.steps if not _is_known_refusal(one)])
+
+
+def _is_known_refusal(one: PlannedSource) -> bool:
+    refused = one.look.refused
+    if refused is None or one.note is None:
+        return False
+    return (one.note.outcome, one.note.reason) == (refused.outcome.value, refused.reason)

@@ -88,6 +88,16 @@ class IngestPlan:
         """The uris of what failed the last time with the same bytes, and is tried again."""
         return [one.uri for one in self.steps if one.failed_before]
 
+    def changes(self) -> "IngestPlan":
+        """Return the same without what is unchanged, and what failed and would fail again."""
+        steps = [one for one in self.steps if one.step is not Step.KEEP and not one.failed_before]
+        return replace(self, steps=steps)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.steps or self.removed or self.forgotten)
+
     def without_removals(self) -> "IngestPlan":
         """Return the same that removes nothing; a renamed file is then an added one."""
         steps = [

@@ -1,16 +1,14 @@
 """`python -m api ingest`: files and folders into a collection."""
 
 import json
-import logging
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from api.cli.ingest_view import (
     notes_json,
@@ -20,16 +18,18 @@ from api.cli.ingest_view import (
     print_reports,
     reports_json,
 )
-from api.cli.progress import progress_bars
+from api.cli.ingest_watch import Following, sayings
+from api.cli.ingest_work import applied, opened_desk
+from api.cli.stop_signals import stop_on_signals
 from api.cli.tenant_option import Tenant, settings_for
 from api.ingest_desk import IngestDesk, LookingDesk
 from api.settings import Settings
 from index.errors import UnknownCollectionError
 from index.store import check_collection_name
-from rag.errors import RemovalDoubtError
-from rag.ingest_plan import IngestPlan
-from rag.ingest_report import FileReport, Outcome, Progress
-from rag.ingest_source import Scan, scan
+from rag.ingest_report import FileReport, Outcome, summary
+from rag.ingest_source import DigestCache, Scan, scan
+
+_INTERRUPTED = 130
 
 
 def ingest(  # noqa: PLR0913  # all by name
@@ -48,6 +48,9 @@ def ingest(  # noqa: PLR0913  # all by name
         ),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only print what would be done.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Then follow the folders until Ctrl-C.")
+    ] = False,
     status: Annotated[
         bool, typer.Option("--status", help="List how each file ended the last time.")
     ] = False,
@@ -66,43 +69,111 @@ def ingest(  # noqa: PLR0913  # all by name
     of a folder's documents are removed only with --yes. Nothing else is ever removed.
 
     Exit code 0: everything went in; 1: some files failed, or a removal was refused; 2: the command
-    itself is wrong.
+    itself is wrong; 130: stopped by Ctrl-C, and the next run goes on from there.
     """
     try:
         check_collection_name(collection)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--collection") from error
+    if plan + watch + status > 1:
+        raise typer.BadParameter("give one of --plan, --watch and --status")
     settings = settings_for(tenant)
     if status:
         _show_status(settings, tenant, collection, as_json=as_json)
         return
-    found = _scanned(paths or [])
+    digests = DigestCache()
+    folders = _folders(paths or []) if watch else []
+    found = _scanned(paths or [], digests, is_missing_allowed=yes)
     if plan:
         _show_plan(settings, tenant, collection, found, as_json=as_json)
         return
-    with _opened_desk(settings, tenant) as desk:
-        planned = desk.plan(found, collection)
-        if keep:
-            planned = planned.without_removals()
-        reports = _applied(desk, planned, collection, is_confirmed=yes)
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals(_tell_stopping))
+        desk = stack.enter_context(opened_desk(settings, tenant))
+        reports = _first_pass(desk, found, collection, keep=keep, yes=yes, stop=stop)
+        if watch:
+            say = sayings(as_json=as_json)
+            following = Following(
+                desk=desk,
+                folders=folders,
+                collection=collection,
+                digests=digests,
+                sayings=say,
+                is_confirmed=yes,
+                keep=keep,
+            )
+            for report in reports:
+                say.reported(report)
+            say.said(f"{collection}: {summary(reports)}; watching, Ctrl-C ends it")
+            following.run(stop)
+            say.said("stopped")
+            return
+    _conclude(collection, reports, is_stopped=stop.is_set(), as_json=as_json)
+
+
+def _conclude(
+    collection: str, reports: Sequence[FileReport], *, is_stopped: bool, as_json: bool
+) -> None:
     if as_json:
         _print_json(reports_json(collection, reports))
     else:
         print_reports(collection, reports)
+    if is_stopped:
+        raise typer.Exit(_INTERRUPTED)
     if any(report.outcome is Outcome.FAILED for report in reports):
         raise typer.Exit(1)
 
 
-def _scanned(words: Sequence[str]) -> Scan:
-    """Return the sources that the words of the command stand for."""
+def _first_pass(  # all by name
+    desk: IngestDesk,
+    found: Scan,
+    collection: str,
+    *,
+    keep: bool,
+    yes: bool,
+    stop: threading.Event,
+) -> list[FileReport]:
+    planned = desk.plan(found, collection)
+    if keep:
+        planned = planned.without_removals()
+    return applied(desk, planned, collection, is_confirmed=yes, cancel=stop)
+
+
+def _scanned(words: Sequence[str], digests: DigestCache, *, is_missing_allowed: bool) -> Scan:
+    """Return the sources that the words of the command stand for.
+
+    A source of another kind than files goes into `more` of `scan`.
+    """
     if not words:
         raise typer.BadParameter("name at least one file or folder", param_hint="PATH...")
     for word in words:
-        if not Path(word).exists():
+        if "://" in word:
             raise typer.BadParameter(
-                f"{word!r} does not exist; nothing was changed", param_hint="PATH..."
+                f"{word!r} is an address, and only files and folders are read; save it as a file",
+                param_hint="PATH...",
             )
-    return scan([Path(word) for word in words])
+        if not (is_missing_allowed or Path(word).exists()):
+            raise typer.BadParameter(
+                f"{word!r} does not exist; nothing was changed (--yes would remove the documents"
+                " that came from it)",
+                param_hint="PATH...",
+            )
+    return scan([Path(word) for word in words], digests=digests)
+
+
+def _folders(words: Sequence[str]) -> list[Path]:
+    """Return the folders to watch."""
+    for word in words:
+        if not Path(word).is_dir():
+            raise typer.BadParameter(
+                f"--watch follows folders, and {word!r} is none; name the folder that holds it",
+                param_hint="PATH...",
+            )
+    return [Path(word).absolute() for word in words]
+
+
+def _tell_stopping() -> None:
+    sys.stderr.write("stopping after the batch at hand; once more stops at once\n")
 
 
 def _show_status(settings: Settings, tenant: str, collection: str, *, as_json: bool) -> None:
@@ -132,59 +203,6 @@ def _show_plan(
         _print_json(plan_json(collection, planned))
     else:
         print_plan(collection, planned, is_new=is_new)
-
-
-@contextmanager
-def _opened_desk(settings: Settings, tenant: str) -> Iterator[IngestDesk]:
-    """Give a running server's desk, else one of our own."""
-    # Here and not above: the libraries of a desk cost a second, and help needs none of them.
-    from api.cli.desks import remote_desk  # noqa: PLC0415
-    from api.cli.index_options import opened_store  # noqa: PLC0415
-
-    with ExitStack() as stack:
-        if (remote := remote_desk(settings, tenant)) is not None:
-            from api.served_ingest import ServedIngest  # noqa: PLC0415
-
-            stack.callback(remote.close)
-            store = stack.enter_context(opened_store(settings, tenant))
-            yield ServedIngest(remote, store)
-            return
-        from api.ingest_bootstrap import open_ingestor  # noqa: PLC0415
-
-        # A log line in the middle of a table helps nobody; what fails is told by the command.
-        logging.getLogger().setLevel(logging.ERROR)
-        with progress_bars(Console(stderr=True)) as on_progress:
-            ingestor = stack.enter_context(open_ingestor(settings, tenant, on_progress))
-        yield ingestor
-
-
-def _applied(
-    desk: IngestDesk, planned: IngestPlan, collection: str, *, is_confirmed: bool
-) -> list[FileReport]:
-    cancel = threading.Event()
-    with progress_bars(Console(stderr=True)) as on_progress:
-
-        def note(step: Progress) -> None:
-            on_progress(f"{step.phase:<6}", step.done, step.total)
-
-        try:
-            return desk.apply(
-                planned,
-                collection,
-                is_confirmed=is_confirmed,
-                on_progress=note,
-                cancel=cancel,
-            )
-        except RemovalDoubtError as error:
-            raise RemovalDoubtError(
-                [
-                    *error.doubts,
-                    "nothing was changed: give --yes to remove them, or --keep to remove nothing",
-                ]
-            ) from error
-        except KeyboardInterrupt:
-            cancel.set()
-            raise
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -77,9 +77,11 @@ def plan_json(collection: str, plan: IngestPlan) -> dict[str, Any]:
 
 
 def print_reports(collection: str, reports: Sequence[FileReport]) -> None:
-    """Print what became of each file, and the sum."""
+    """Print what became of each file but the unchanged ones, and the sum."""
     table = _table("file", "outcome", "passages", "remark")
     for report in reports:
+        if report.outcome is Outcome.UNCHANGED:
+            continue
         table.add_row(
             Text(report.uri),
             Text(outcome_words(report), style=_STYLES.get(report.outcome.value, "green")),
@@ -87,7 +89,7 @@ def print_reports(collection: str, reports: Sequence[FileReport]) -> None:
             Text(remark(report)),
         )
     console = Console()
-    if reports:
+    if table.row_count:
         console.print(table)
     console.print(Text(f"{collection}: {summary(reports)}"), soft_wrap=True)
 

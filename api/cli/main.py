@@ -45,6 +45,7 @@ ENTRIES: Final = {
         epilog="\b\nExamples:\n"
         "  python -m api ingest ~/papers notes.md --collection papers\n"
         "  python -m api ingest ~/papers --collection papers --plan\n"
+        "  python -m api ingest ~/papers --collection papers --watch\n"
         "  python -m api ingest --collection papers --status",
     ),
     "chat": Entry(

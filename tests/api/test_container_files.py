@@ -137,7 +137,7 @@ def test_the_image_installs_what_make_install_does() -> None:
     assert torch is not None
     assert f'TORCH="{torch[1]}"' in values("ARG")
     extras = re.findall(r'--editable "\.\[([\w,]+)\]"', " ".join(values("RUN")))
-    assert extras == ["cpu,docs,postgres"]
+    assert extras == ["cpu,docs,postgres,watch"]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f"\n{extra} = [" in project for extra in extras[0].split(","))
 

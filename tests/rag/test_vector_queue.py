@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from rag.embedder import TextKind
 from rag.testing import HashingEmbedder
-from rag.vector_queue import MAX_BATCH, VectorQueue
+from rag.vector_queue import MAX_BATCH, Ready, VectorQueue
 
 
 def _queue(embedder: HashingEmbedder, *, allowed: int = 10**6) -> tuple[VectorQueue, list[int]]:
@@ -70,3 +70,18 @@ def test_a_text_that_is_refused_fails_its_own_document_only() -> None:
     assert "a passage may have 5 tokens, got 27" in found[1].failure
     assert found[2].failure == ""
     np.testing.assert_allclose(np.linalg.norm(found[2].vectors, axis=1), 1, rtol=1e-6)
+
+
+def test_vectors_that_are_ready_are_not_made_again() -> None:
+    embedder = HashingEmbedder()
+    queue, _ = _queue(embedder)
+    ready = Ready(vector=np.full(embedder.dim, 0.5, np.float32))
+    queue.put(1, ["a", "b", "c"], {0: ready, 2: ready})
+    queue.put(2, ["d"], {0: ready})
+    assert queue.num_texts == 1
+    finished = {found.key: found for found in queue.embed_window()}
+    assert queue.is_empty
+    assert embedder.num_encoded == 1
+    assert {key: found.num_embedded for key, found in finished.items()} == {1: 1, 2: 0}
+    np.testing.assert_array_equal(finished[1].vectors[[0, 2]], [ready.vector] * 2)
+    np.testing.assert_array_equal(finished[1].vectors[1:2], embedder.encode(["b"], "passage"))
