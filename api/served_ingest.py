@@ -15,7 +15,7 @@ from api.errors import ServerError
 from api.ingest_desk import LookingDesk
 from index.protocol import DocumentRecord
 from index.store import CollectionStore
-from rag.errors import RemovalDoubtError
+from rag.errors import RAGError, RemovalDoubtError
 from rag.ingest_notes import is_news, note_of_refused, root_after
 from rag.ingest_plan import IngestPlan, PlannedSource, Step
 from rag.ingest_report import FileReport, Outcome, Progress
@@ -139,7 +139,10 @@ def _is_sent(one: PlannedSource) -> bool:
 
 def _file_of(source: Source) -> SourceFile:
     if not isinstance(source, FileSource):
-        raise TypeError(f"{source.uri!r} is no file, and only files are sent to a server")
+        raise RAGError(
+            f"{source.uri!r} is no file, and only files are sent to the server that is running:"
+            " stop it first, or save the page and ingest the file"
+        )
     return source.file
 
 

@@ -2,6 +2,7 @@
 
 RAGError
 ├── ParseError           a file that cannot be turned into text; `reason` is one sentence
+│   └── WebSourceError   a URL that cannot be fetched, or may not be
 ├── EmptyCollectionError a search in a collection that holds nothing yet
 ├── EvaluationSetError   a file of questions that cannot be used; says which line
 ├── RemovalDoubtError    an ingest would remove so much that it may be a mistake
@@ -28,6 +29,9 @@ class FailureCode(StrEnum):
     UNSUPPORTED = "unsupported"
     MISSING_LIBRARY = "missing library"
     UNREADABLE = "unreadable"
+    ADDRESS_REFUSED = "address refused"
+    UNREACHABLE = "unreachable"
+    HTTP_STATUS = "http status"
     SAME_URI = "same uri"
     NOT_STORED = "not stored"
     CANCELLED = "cancelled"
@@ -44,6 +48,10 @@ class ParseError(RAGError):
         self.reason = reason
         self.code = code
         super().__init__(reason)
+
+
+class WebSourceError(ParseError):
+    """A URL could not be fetched, or may not be: its scheme, its address, its answer."""
 
 
 class EmptyCollectionError(RAGError):

@@ -1,4 +1,4 @@
-"""`python -m api ingest`: files and folders into a collection."""
+"""`python -m api ingest`: files, folders and pages of the web into a collection."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.ingest_urls import is_url, web_sources
 from api.cli.ingest_view import (
     notes_json,
     plan_json,
@@ -28,6 +29,7 @@ from index.errors import UnknownCollectionError
 from index.store import check_collection_name
 from rag.ingest_report import FileReport, Outcome, summary
 from rag.ingest_source import DigestCache, Scan, scan
+from rag.web_source import WebSource
 
 _INTERRUPTED = 130
 
@@ -43,7 +45,7 @@ def ingest(  # noqa: PLR0913  # all by name
         list[str] | None,
         typer.Argument(
             metavar="PATH...",
-            help="Files and folders: text, Markdown, HTML, PDF, office files, tables, JSON, code.",
+            help="Files, folders, URLs; text, Markdown, HTML, PDF, Office, tables, JSON, code.",
             show_default=False,
         ),
     ] = None,
@@ -59,6 +61,9 @@ def ingest(  # noqa: PLR0913  # all by name
     ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Remove also most documents of a folder.")
+    ] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Fetch URLs inside of a private network too.")
     ] = False,
     tenant: Tenant = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
@@ -83,7 +88,11 @@ def ingest(  # noqa: PLR0913  # all by name
         return
     digests = DigestCache()
     folders = _folders(paths or []) if watch else []
-    found = _scanned(paths or [], digests, is_missing_allowed=yes)
+    words = paths or []
+    urls = [word for word in words if is_url(word)]
+    pages = web_sources(urls, settings, tenant, collection, allow_private=allow_private)
+    files = [word for word in words if not is_url(word)]
+    found = _scanned(files, digests, pages, is_missing_allowed=yes)
     if plan:
         _show_plan(settings, tenant, collection, found, as_json=as_json)
         return
@@ -139,26 +148,24 @@ def _first_pass(  # all by name
     return applied(desk, planned, collection, is_confirmed=yes, cancel=stop)
 
 
-def _scanned(words: Sequence[str], digests: DigestCache, *, is_missing_allowed: bool) -> Scan:
-    """Return the sources that the words of the command stand for.
-
-    A source of another kind than files goes into `more` of `scan`.
-    """
-    if not words:
-        raise typer.BadParameter("name at least one file or folder", param_hint="PATH...")
+def _scanned(
+    words: Sequence[str],
+    digests: DigestCache,
+    pages: Sequence[WebSource],
+    *,
+    is_missing_allowed: bool,
+) -> Scan:
+    """Return the sources that the words of the command stand for."""
+    if not words and not pages:
+        raise typer.BadParameter("name at least one file, folder or URL", param_hint="PATH...")
     for word in words:
-        if "://" in word:
-            raise typer.BadParameter(
-                f"{word!r} is an address, and only files and folders are read; save it as a file",
-                param_hint="PATH...",
-            )
         if not (is_missing_allowed or Path(word).exists()):
             raise typer.BadParameter(
                 f"{word!r} does not exist; nothing was changed (--yes would remove the documents"
                 " that came from it)",
                 param_hint="PATH...",
             )
-    return scan([Path(word) for word in words], digests=digests)
+    return scan([Path(word) for word in words], more=pages, digests=digests)
 
 
 def _folders(words: Sequence[str]) -> list[Path]:

@@ -21,6 +21,9 @@ _CANDIDATES = [
     "cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
     "cp932", "euc_jp", "gb18030", "big5", "cp949",
 ]  # fmt: skip
+_NAMES = re.compile(
+    r"(?:ascii|big5|cp|euc|gb|iso|koi8|latin|mac|shift|us-|utf|windows)[\w.-]*", re.IGNORECASE
+)
 _FEW_BYTES = 8  # with no more evidence than this the detector guesses; Western European is likelier
 _WESTERN = re.compile(
     r"[À-ÖØ-öø-ÿŠšŽžŒœŸß“”‘’‚„–—…€£§©®«»·•°ªº\u00a0¡¿]+"  # noqa: RUF001 - letters of cp1252
@@ -60,6 +63,14 @@ def utf16_without_mark(data: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return encoding if sum(map(_is_junk, text[:4096])) * 50 <= len(text[:4096]) else None
+
+
+def is_encoding_of_files(name: str) -> bool:
+    """Return whether `name` is an encoding that files are written in.
+
+    Python knows codecs that are none, or slow on purpose (`punycode`): they are not to be believed.
+    """
+    return _NAMES.fullmatch(name) is not None
 
 
 def decode(data: bytes, *, declared: str | None = None) -> Decoded:

@@ -4,17 +4,11 @@ Where it is cut `rag.code_structure` says. Python may declare its encoding (PEP 
 """
 
 import io
-import re
 import tokenize
 
 from rag.loaders.base import Extraction, tidy
-from rag.loaders.charset import decode
+from rag.loaders.charset import decode, is_encoding_of_files
 from rag.loaders.plain_text import encoding_facts
-
-# Python would also take codecs that are none of a file's letters, or slow on purpose (punycode).
-_ENCODINGS = re.compile(
-    r"(?:big5|cp|euc|gb|iso|koi8|latin|mac|shift|windows)[\w.-]*", re.IGNORECASE
-)
 
 
 def load_source_code(data: bytes) -> Extraction:
@@ -29,7 +23,7 @@ def load_python(data: bytes) -> Extraction:
         declared: str | None = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
     except SyntaxError:  # an encoding that is unknown, or not that of the first lines
         declared = None
-    if declared is not None and not _ENCODINGS.fullmatch(declared):
+    if declared is not None and not is_encoding_of_files(declared):
         declared = None
     decoded = decode(data, declared=declared)
     return Extraction(text=tidy(decoded.text), metadata=encoding_facts(decoded))
