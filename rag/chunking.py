@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 
+from rag.code_structure import code_sections
 from rag.document import Chunk
 from rag.sniffing import FileKind
 from rag.structure import Block, BlockKind, blocks
@@ -27,11 +28,13 @@ _MARKDOWN = frozenset(
         FileKind.JSON_LINES,
     }
 )
+_CODE = frozenset({FileKind.PYTHON, FileKind.SOURCE_CODE})
 _ROWS = frozenset({FileKind.TABLE, FileKind.SPREADSHEET})  # each a paragraph of one line a cell
 _WHOLE = 1.5  # how far beyond the target code, a list or a table is kept whole
 _TAIL = 0.25  # a last chunk of a section below this share of the target joins the one before
 _JOINED = 1.2
 _MAX_INDENT = 40
+_MAX_HEADER_CHARS = 200
 _MAX_LEAD_INS = 2
 _COUNTED_AT_ONCE = 1024
 
@@ -59,6 +62,7 @@ class _Piece:
     heading_path: tuple[str, ...]
     is_lead_in: bool = False  # a heading or "as follows:", lost without what comes next
     num_tokens: int | None = None  # once counted
+    header: str = ""  # of a table: what its later parts are told, in their heading path
 
     @property
     def num_chars(self) -> int:
@@ -91,7 +95,10 @@ def chunk(
         raise ValueError(f"target_chars must be >= 1, got {target_chars}")
     if max_tokens < MIN_MAX_TOKENS:
         raise ValueError(f"max_tokens must be >= {MIN_MAX_TOKENS}, got {max_tokens}")
-    found = _pieces(text, media_type)
+    if media_type in _CODE:
+        found = _code_pieces(text, media_type, int(_WHOLE * target_chars))
+    else:
+        found = _pieces(text, media_type)
     short = [part for piece in found for part in _cut_long(text, piece, target_chars)]
     pieces = _fit(text, short, count_tokens, max_tokens)
     packed = [
@@ -124,10 +131,29 @@ def _pieces(text: str, media_type: str) -> Iterator[_Piece]:
             heading_start = None
         kind = BlockKind.TABLE if media_type in _ROWS else block.kind
         is_lead_in = _is_lead_in(text, block, following)
-        yield _Piece(block.start, block.end, kind, section, titles, is_lead_in)
+        header = _header(text, block) if block.kind is BlockKind.TABLE else ""
+        yield _Piece(block.start, block.end, kind, section, titles, is_lead_in, header=header)
     if heading_start is not None:  # nothing stands below the last headings
         titles = tuple(title for _, title in path)
         yield _Piece(heading_start, found[-1].end, BlockKind.PROSE, section, titles)
+
+
+def _code_pieces(text: str, media_type: str, whole_chars: int) -> Iterator[_Piece]:
+    """Yield the definitions of source code, each a section."""
+    is_python = media_type == FileKind.PYTHON
+    found = code_sections(text, is_python=is_python, whole_chars=whole_chars)
+    for number, section in enumerate(found):
+        if not text[section.start : section.end].isspace():
+            yield _Piece(section.start, section.end, BlockKind.CODE, number, section.path)
+
+
+def _header(text: str, block: Block) -> str:
+    """Return the cells of the first row of a table of several; others have no header to repeat."""
+    first, _, rest = text[block.start : block.end].partition("\n")
+    cells = [" ".join(cell.split()) for cell in first.strip().strip("|").split("|")]
+    shown = " | ".join(cells)
+    is_header = first.lstrip().startswith("|") and rest.strip() and any(cells)
+    return shown if is_header and len(shown) <= _MAX_HEADER_CHARS else ""
 
 
 def _is_lead_in(text: str, block: Block, following: Block | None) -> bool:
@@ -197,7 +223,9 @@ def _joined(group: list[_Piece]) -> _Piece:
     kinds = {piece.kind for piece in group}
     kind = kinds.pop() if len(kinds) == 1 else BlockKind.LIST  # cut where any of them may be
     # Tokens of the parts need not add up: to be counted.
-    return replace(group[0], end=group[-1].end, kind=kind, is_lead_in=False, num_tokens=None)
+    return replace(
+        group[0], end=group[-1].end, kind=kind, is_lead_in=False, num_tokens=None, header=""
+    )
 
 
 def _split(text: str, piece: _Piece, limit: int) -> Iterator[_Piece]:
@@ -209,6 +237,9 @@ def _split(text: str, piece: _Piece, limit: int) -> Iterator[_Piece]:
         cut = _best_cut(text, start, ideal=(end - start) // num_parts, limit=limit, kind=piece.kind)
         yield replace(whole, start=start, end=cut)
         start = cut
+        if piece.header:  # the rows below do not say what their cells are
+            path = (*piece.heading_path, piece.header)
+            whole = replace(whole, heading_path=path, header="")
     yield replace(whole, start=start, end=end, is_lead_in=piece.is_lead_in)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 # Each is raised whenever the same input gives another output.
 READING: Final = 1  # bytes to text: `rag.parsing` and the loaders
-CUTTING: Final = 1  # text to chunks: `rag.chunking`
+CUTTING: Final = 2  # text to chunks: `rag.chunking`
 PLACING: Final = 1  # a chunk to the text that is embedded: `rag.passage_text`
 
 MAX_CHUNK_TOKENS: Final = 256

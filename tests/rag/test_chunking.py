@@ -9,7 +9,13 @@ from rag.chunking import chunk
 from rag.document import Chunk
 from rag.testing import HashingEmbedder
 
-MEDIA_TYPES = ["text/plain", "text/markdown", "text/csv"]
+MEDIA_TYPES = [
+    "text/plain",
+    "text/markdown",
+    "text/csv",
+    "text/x-python",
+    "text/x-source-code",
+]
 words = HashingEmbedder().count_tokens
 
 
@@ -149,6 +155,36 @@ def test_letters_are_not_parted_from_their_accents_nor_emoji_from_their_joiners(
     family = "👩\u200d👩\u200d👧" * 100
     for found in chunk(family, count_tokens=words, target_chars=33):
         assert "\u200d" not in {found.text[0], found.text[-1]}
+
+
+def test_the_later_parts_of_a_table_have_its_header_in_their_path_and_not_in_their_span() -> None:
+    rows = "\n".join(f"| row {i} | {i} kg |" for i in range(30))
+    text = f"# Harvest\n\n| Month | Honey |\n|---|---|\n{rows}\n\nThe end of it."
+    found = chunk(text, count_tokens=words, target_chars=200, media_type="text/markdown")
+    check_laws(text, found)
+    assert len(found) > 2
+    assert found[0].heading_path == ("Harvest",)
+    for part in found[1:]:
+        assert part.heading_path == ("Harvest", "Month | Honey")
+        assert "Month" not in part.text
+
+
+def test_a_table_that_fits_is_not_cut() -> None:
+    table = "| Month | Honey |\n|---|---|\n" + "\n".join(f"| row {i} | kg |" for i in range(8))
+    text = f"{'Some words. ' * 8}\n\n{table}\n\n{'More words. ' * 8}"
+    found = chunk(text, count_tokens=words, target_chars=120, media_type="text/markdown")
+    assert table in [c.text for c in found]
+    assert {c.heading_path for c in found} == {()}
+
+
+def test_definitions_of_source_code_are_chunks_under_their_names() -> None:
+    text = "import os\n\n\ndef f():\n    return 1\n\n\nclass A:\n    def g(self): ...\n"
+    found = chunk(text, count_tokens=words, media_type="text/x-python")
+    assert [(c.heading_path, c.text) for c in found] == [
+        ((), "import os"),
+        (("f",), "def f():\n    return 1"),
+        (("A",), "class A:\n    def g(self): ..."),
+    ]
 
 
 def test_a_row_of_a_table_stays_whole() -> None:
