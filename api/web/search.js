@@ -131,9 +131,10 @@ async function fillCollections() {
   try {
     wanted = localStorage.getItem(REMEMBERED);
   } catch {
-    // Without storage the first collection is searched.
+    // Without storage the collection is that of a first visit.
   }
-  if (names.includes(wanted)) byId("search-collection").value = wanted;
+  const chosen = [wanted, "python"].find((name) => names.includes(name));
+  if (chosen) byId("search-collection").value = chosen;
   byId("search-go").disabled = names.length === 0;
   if (names.length === 0) showError("There is no collection yet; add files on the chat page first.");
 }

@@ -2,6 +2,7 @@
 
 import { element, icon } from "./element.js";
 import { missingWords } from "./missing_words.js";
+import { planOf } from "./search_plan.js";
 
 const DECISIONS = {
   answer: ["done", "would answer"],
@@ -37,6 +38,7 @@ export function explanationOf({ explain, complete, reason }, query) {
         { class: "explanation", "data-testid": "explanation", "aria-label": "How this was found" },
         lanesOf(explain),
         explain.gate ? gateOf(explain.gate, query) : element("p", { class: "hint", text: "The gate decides on both lanes together; with one alone it says nothing." }),
+        explain.trace ? planOf(explain.trace) : null,
       ),
     );
   }
@@ -45,7 +47,7 @@ export function explanationOf({ explain, complete, reason }, query) {
   return card;
 }
 
-function lanesOf({ lanes, encode_ms: encoding, search_ms: searching, seq, fusion }) {
+function lanesOf({ lanes, encode_ms: encoding, search_ms: searching, seq, fusion, trace }) {
   const most = Math.max(...lanes.map((lane) => lane.ms), 0.001);
   const rows = lanes.map((lane) =>
     element(
@@ -64,7 +66,8 @@ function lanesOf({ lanes, encode_ms: encoding, search_ms: searching, seq, fusion
     element("h3", { class: "label", text: "Lanes" }),
     element("table", { "data-testid": "lane-times" }, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)),
     element("p", { class: "hint", text: `Query into a vector ${ms(encoding)}, search ${ms(searching)}; state ${seq} of the collection` }),
-    fusion ? element("p", { class: "hint" }, "score = ", element("code", { text: fusion })) : null,
+    // Where a plan goes further, its own fusion is told beneath.
+    fusion && !trace ? element("p", { class: "hint" }, "score = ", element("code", { text: fusion })) : null,
   );
 }
 

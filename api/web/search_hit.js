@@ -64,7 +64,9 @@ export function hitOf(hit, { lanes, open }) {
 
 function placesOf({ lanes: places, prior }, lanes) {
   if (!places) return null;
-  const items = lanes.map((lane) => {
+  // A plan may have lanes that nobody asked for by name.
+  const names = [...lanes, ...Object.keys(places).filter((lane) => !lanes.includes(lane))];
+  const items = names.map((lane) => {
     const place = places[lane];
     return element(
       "li",
@@ -75,6 +77,7 @@ function placesOf({ lanes: places, prior }, lanes) {
     );
   });
   const sign = prior > 0 ? "+" : "";
+  if (prior === null || prior === undefined) return listOf(items);
   items.push(
     element(
       "li",
@@ -83,5 +86,9 @@ function placesOf({ lanes: places, prior }, lanes) {
       element("span", { class: "lane-score", text: prior ? `${sign}${prior.toFixed(2)}` : "none" }),
     ),
   );
+  return listOf(items);
+}
+
+function listOf(items) {
   return element("ul", { class: "lane-places", "data-testid": "hit-lanes", "aria-label": "Where it stands in each lane" }, ...items);
 }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from api.trace_model import LaneTraceModel, RerankModel, TraceModel
 from tests.chromium import launch
 
 pytestmark = pytest.mark.browser
@@ -169,6 +170,64 @@ def test_pathological_markdown_does_not_hang_the_page(page: Page, source: str) -
         source,
     )
     assert took < 2_000
+
+
+def test_a_plan_is_explained_with_what_failed_and_no_markup(page: Page) -> None:
+    evil = "<img src=x onerror='window.pwned = 1'>"
+    lanes = [
+        LaneTraceModel(name="dense", queries=["teal door"], ms=3, num_found=9, problem=""),
+        LaneTraceModel(name="hyde", queries=[evil], ms=5000, num_found=0, problem="too late"),
+    ]
+    trace = TraceModel(
+        asked="and it?",
+        query="teal door",
+        rewrite="subject",
+        fusion="ranks",
+        lanes=lanes,
+        rerank=RerankModel(name="likelihood", depth=20, ms=12, problem=""),
+        mmr=0.7,
+        left_out=2,
+        knowledge=[evil],
+        problems=["hyde: too late"],
+        passages=[],
+    )
+    result = page.evaluate(
+        """async (trace) => {
+          const {planOf} = await import("/static/search_plan.js");
+          const node = planOf(trace);
+          document.body.append(node);
+          const text = node.innerText;
+          const images = node.querySelectorAll("img").length;
+          node.remove();
+          return {text, images, pwned: window.pwned ?? null};
+        }""",
+        trace.model_dump(mode="json"),
+    )
+    assert (result["images"], result["pwned"]) == (0, None)
+    for words in ("Rewritten (subject)", "too late", "ranks", "20 by likelihood", "2 that repeat"):
+        assert words in result["text"]
+    assert result["text"].count(evil) == 2
+
+
+@pytest.mark.parametrize(
+    ("terms", "question", "words"),
+    [
+        (["footbal", "won"], "Who won the football cup?", ["Brazil", "football", "won"]),
+        (["brazil"], "In Brazil?", ["Brazil"]),
+        (["better"], "Who is good?", ["Brazil", "better"]),  # a stem that no word begins with
+    ],
+)
+def test_missing_words_are_told_as_they_were_asked(
+    page: Page, terms: list[str], question: str, words: list[str]
+) -> None:
+    found = page.evaluate(
+        """async ([terms, question]) => {
+          const {missingWords} = await import("/static/missing_words.js");
+          return missingWords({missing_names: ["Brazil"], missing_terms: terms}, question);
+        }""",
+        [terms, question],
+    )
+    assert found == words
 
 
 def test_events_survive_any_cut_of_the_stream(page: Page) -> None:

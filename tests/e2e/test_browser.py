@@ -137,6 +137,32 @@ def test_an_answer_streams_and_its_citation_opens_the_marked_source(
     expect(page.get_by_test_id("source-mark")).to_be_visible()
 
 
+def test_the_evidence_of_an_answer_stands_beneath_it(page: Page) -> None:
+    ask(page, QUESTION)
+    wait_for_answer(page)
+    verdicts = page.get_by_test_id("verdicts")
+    expect(verdicts.get_by_test_id("verdicts-short")).to_contain_text("supported")
+    if verdicts.get_attribute("open") is None:
+        verdicts.locator("summary").click()
+    quote = verdicts.get_by_test_id("verdict-quote").first
+    words = squeeze(quote.inner_text())
+    verdicts.get_by_test_id("verdict-source").first.click()
+    assert squeeze(page.get_by_test_id("source-mark").inner_text()) == words
+
+
+def test_a_search_with_the_real_lanes_is_explained(page: Page) -> None:
+    page.get_by_test_id("search-link").click()
+    expect(page.locator("html[data-ready]")).to_be_attached(timeout=ANSWER_TIMEOUT_MS)
+    page.get_by_test_id("search-collection").select_option("python")
+    page.get_by_test_id("search-query").fill(QUESTION)
+    page.get_by_test_id("search-query").press("Enter")
+    hits = page.get_by_test_id("hit")
+    expect(hits).to_have_count(5, timeout=ANSWER_TIMEOUT_MS)
+    expect(hits.first.locator("mark").first).to_be_visible()
+    expect(hits.first.locator("[data-lane=dense]")).to_contain_text("rank")
+    expect(page.get_by_test_id("gate")).to_have_attribute("data-decision", "answer")
+
+
 def test_a_conversation_is_listed_and_can_be_deleted(page: Page) -> None:
     question = f"What is a lambda expression? ({secrets.token_hex(3)})"
     ask(page, question)
