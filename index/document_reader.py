@@ -23,6 +23,7 @@ from index.text_cache import TextCache
 from index.token_rows import read_tokens
 from index.token_vectors import Span, TokenVectors
 
+_BATCH = 500  # uris in one statement: SQLite bounds the number of parameters
 _RECORD = [column for column in documents.c if column.name not in {"collection_id", "text"}]
 
 
@@ -113,6 +114,15 @@ class DocumentReader:
         with reading(self._database) as connection:
             row = connection.execute(self._records().where(documents.c.uri == uri)).first()
         return None if row is None else _to_record(row)
+
+    def find_many(self, uris: Sequence[str]) -> dict[str, DocumentRecord]:
+        """Return those of the documents of these uris that are there."""
+        found: dict[str, DocumentRecord] = {}
+        with reading(self._database) as connection:
+            for i in range(0, len(uris), _BATCH):
+                query = self._records().where(documents.c.uri.in_(uris[i : i + _BATCH]))
+                found.update((row.uri, _to_record(row)) for row in connection.execute(query))
+        return found
 
     def sources(self) -> dict[str, str]:
         """Return the hash of the source of every document, by uri."""

@@ -39,6 +39,10 @@ class KnownSources(SourceLog, Protocol):
         """Return the document of this uri."""
         ...
 
+    def find_many(self, uris: Sequence[str], /) -> Mapping[str, DocumentRecord]:
+        """Return those of the documents of these uris that are there."""
+        ...
+
 
 class StoredDocuments(KnownSources, ReusablePassages, Protocol):
     """What ingest needs of one collection; `index.collection.StoredCollection` has it."""

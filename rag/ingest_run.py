@@ -26,6 +26,7 @@ from rag.vector_queue import Embedded, Ready, VectorQueue
 from rag.vector_reuse import VectorReuse, is_as_stored, same_source
 
 _NOTES_AT_ONCE = 200
+_KEPT_AT_ONCE = 500
 _T = TypeVar("_T")
 
 
@@ -99,6 +100,7 @@ class IngestRun:
         self._twins = same_source(self._known)
         self._reports: dict[int, FileReport] = {}
         self._pending: dict[int, _Pending] = {}
+        self._kept: dict[int, PlannedSource] = {}  # of which the documents are still to be found
         self._notes: list[SourceNote] = []
         self._removed = dict.fromkeys(options.removed)
         self._queue = VectorQueue(
@@ -124,6 +126,7 @@ class IngestRun:
                 self._tell("read", number + 1, one.uri)
                 while self._queue.has_full_window and not self._hooks.is_cancelled():
                     self._store(self._queue.embed_window())
+            self._find_kept()
             while not self._queue.is_empty and not self._hooks.is_cancelled():
                 self._store(self._queue.embed_window())
             for number, pending in self._pending.items():
@@ -138,15 +141,30 @@ class IngestRun:
             self._refuse(number, one, one.look.refused)
         elif self._hooks.is_cancelled():
             self._settle(number, _cancelled(one.uri))
-        elif one.step is Step.KEEP and (record := self._target.find(one.uri)) is not None:
-            self._keep(number, one, record)
+        elif one.step is Step.KEEP:
+            self._kept[number] = one
+            if len(self._kept) >= _KEPT_AT_ONCE:
+                self._find_kept()
         else:
-            try:
-                self._read(number, one)
-            except ParseError as error:
-                self._fail(number, one, error.reason, error.code)
-            except ValueError as error:
-                self._fail(number, one, str(error))
+            self._try_to_read(number, one)
+
+    def _find_kept(self) -> None:
+        """Report on the unchanged sources at hand; one whose document was deleted since is read."""
+        kept, self._kept = self._kept, {}
+        records = self._target.find_many([one.uri for one in kept.values()])
+        for number, one in kept.items():
+            if one.uri in records:
+                self._keep(number, one, records[one.uri])
+            else:
+                self._try_to_read(number, one)
+
+    def _try_to_read(self, number: int, one: PlannedSource) -> None:
+        try:
+            self._read(number, one)
+        except ParseError as error:
+            self._fail(number, one, error.reason, error.code)
+        except ValueError as error:
+            self._fail(number, one, str(error))
 
     def _read(self, number: int, one: PlannedSource) -> None:
         document = one.source.load(self._options.limits)

@@ -30,6 +30,10 @@ class MemoryDocuments:
         """Return what is known of a document."""
         return _record(self.stored[uri]) if uri in self.stored else None
 
+    def find_many(self, uris: Sequence[str]) -> dict[str, DocumentRecord]:
+        """Return what is known of documents."""
+        return {uri: _record(self.stored[uri]) for uri in uris if uri in self.stored}
+
     def notes(self) -> dict[str, SourceNote]:
         """Return the notes on all sources."""
         return dict(self.noted)

@@ -146,7 +146,7 @@ def print_notes(collection: str, notes: Mapping[str, SourceNote]) -> None:
             Text(note.uri),
             Text(words, style=_STYLES.get(note.outcome, "green")),
             Text(str(note.num_chunks) if note.num_chunks else "", justify="right"),
-            Text(f"{note.at.astimezone():%Y-%m-%d %H:%M:%S}"),
+            Text(f"{note.at.astimezone():%m-%d %H:%M}"),
             Text(note.reason),
         )
     console = Console()
@@ -189,4 +189,5 @@ def _table(*names: str) -> Table:
     table = Table(*names, box=None, pad_edge=False)
     for column in table.columns:
         column.overflow = "fold"
+        column.no_wrap = column.header in {"outcome", "when"}
     return table
