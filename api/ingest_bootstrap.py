@@ -37,6 +37,6 @@ def open_ingestor(settings: Settings, tenant: str, on_progress: OnProgress) -> I
             on_progress("loading the embedding model", 0, 1)
             embedder = bootstrap.embedder_alone(settings)
             on_progress("loading the embedding model", 1, 1)
-            yield Ingestor(store, embedder)
+            yield Ingestor(store, embedder, near_duplicates=settings.near_duplicates)
         finally:
             store.close()

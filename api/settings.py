@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     embedding_model: str = Field(default=DEFAULT_EMBEDDING_MODEL, min_length=1)
     embedding_precision: Annotated[Precision, Lowercase] = "auto"
     cross_encoder: Folder | None = None
+    near_duplicates: float = Field(default=0.8, ge=0, le=1)
     threads: int | None = Field(default=None, ge=1, le=1_024)
     context_size: int | None = Field(default=None, ge=128)
     max_tokens: int = Field(default=256, ge=1)

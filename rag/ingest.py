@@ -12,6 +12,7 @@ from pathlib import Path
 
 from index.errors import CollectionExistsError, EmbedderMismatchError, UnknownCollectionError
 from index.protocol import CollectionInfo
+from rag.dedup import DEFAULT_THRESHOLD
 from rag.document import Document
 from rag.document_store import DocumentStore
 from rag.embedder import Embedder
@@ -29,6 +30,8 @@ class Ingestor:
     """Brings sources into the collections of one store with one embedder.
 
     No chunk has more than `max_chunk_tokens` tokens, nor more than the embedder reads.
+    Sources of one run whose texts resemble each other by `near_duplicates` or more are stored and
+    reported as such; 0 compares none.
     Safe for threads if both are; two runs over the same files at once would both embed them.
     """
 
@@ -39,10 +42,12 @@ class Ingestor:
         *,
         limits: ParseLimits = DEFAULT_LIMITS,
         max_chunk_tokens: int = MAX_CHUNK_TOKENS,
+        near_duplicates: float = DEFAULT_THRESHOLD,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._limits = limits
+        self._near_duplicates = near_duplicates
         self._recipe = Recipe(max_tokens=min(max_chunk_tokens, embedder.max_tokens))
 
     def plan(self, scan: Scan, collection: str) -> IngestPlan:
@@ -177,6 +182,7 @@ class Ingestor:
             total=total,
             token_vectors=info.token_vectors,
             removed=removed,
+            near_duplicates=self._near_duplicates,
         )
         return IngestRun(self._store.open(collection), embedder, hooks, options)
 

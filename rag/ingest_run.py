@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeVar
 from index.protocol import DocumentRecord, Item, NewDocument
 from index.source_notes import SourceNote
 from rag.chunking import chunk
+from rag.dedup import NearDuplicates
 from rag.document import Document
 from rag.document_store import StoredDocuments
 from rag.embedder import Embedder
@@ -75,6 +76,8 @@ class RunOptions:
     total: int
     token_vectors: int
     removed: Sequence[str] = ()
+    # The resemblance (see `rag.dedup`) from which texts of one run are reported; 0 compares none.
+    near_duplicates: float = 0.0
 
 
 class _Pending(NamedTuple):
@@ -83,6 +86,7 @@ class _Pending(NamedTuple):
     planned: PlannedSource
     document: Document
     items: list[Item]
+    near_duplicate_of: str = ""
 
 
 class IngestRun:
@@ -103,6 +107,8 @@ class IngestRun:
         self._kept: dict[int, PlannedSource] = {}  # of which the documents are still to be found
         self._notes: list[SourceNote] = []
         self._removed = dict.fromkeys(options.removed)
+        least = options.near_duplicates
+        self._near = NearDuplicates(threshold=least) if least else None
         self._queue = VectorQueue(
             embedder,
             before_batch=hooks.goes_on,
@@ -170,6 +176,7 @@ class IngestRun:
         document = one.source.load(self._options.limits)
         # It may have changed since the look at it, or have told no hash then.
         one = replace(one, look=replace(one.look, sha256=document.source_sha256))
+        near = self._near.add(one.uri, document.text) if self._near is not None else None
         record = self._target.find(one.uri) if one.uri in self._known else None
         is_same = record is not None and record.source_sha256 == document.source_sha256
         is_current = one.note is not None and self._options.recipe.is_that_of(one.note.recipe)
@@ -189,7 +196,7 @@ class IngestRun:
             return
         texts = passage_texts(document.title, chunks, self._embedder, uri=document.uri)
         self._queue.put(number, texts, self._ready(one, document, texts))
-        self._pending[number] = _Pending(one, document, items)
+        self._pending[number] = _Pending(one, document, items, near.uri if near else "")
 
     def _ready(
         self, one: PlannedSource, document: Document, texts: Sequence[str]
@@ -256,6 +263,7 @@ class IngestRun:
             was=was,
             num_embedded=embedded.num_embedded,
             num_reused=num_chunks - embedded.num_embedded,
+            near_duplicate_of=pending.near_duplicate_of,
         )
 
     def _remove(self) -> list[FileReport]:

@@ -104,6 +104,8 @@ def remark(report: FileReport) -> str:
     said = [report.reason]
     if report.was:
         said.append(f"was {report.was}")
+    if report.near_duplicate_of:
+        said.append(f"nearly the same text as {report.near_duplicate_of}")
     if report.num_reused:
         said.append(f"{report.num_embedded} embedded, {report.num_reused} reused")
     return "; ".join(filter(None, said))
@@ -133,6 +135,7 @@ def report_json(report: FileReport) -> dict[str, Any]:
         "num_embedded": report.num_embedded,
         "num_reused": report.num_reused,
         "was": report.was,
+        "near_duplicate_of": report.near_duplicate_of,
     }
 
 

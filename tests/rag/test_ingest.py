@@ -316,3 +316,18 @@ def test_a_document_half_embedded_at_the_end_is_not_stored(
     assert report.outcome is Outcome.SKIPPED
     assert embedder.num_encoded == MAX_BATCH
     assert memory.open("docs").stored == {}
+
+
+def test_files_of_nearly_the_same_text_are_named_and_stored(
+    memory: MemoryStore, embedder: HashingEmbedder, tmp_path: Path
+) -> None:
+    text = " ".join(f"word{i}" for i in range(400))
+    (tmp_path / "a.txt").write_text(text)
+    (tmp_path / "b.md").write_text(text.replace("word200", "changed") + "\n")
+    (tmp_path / "c.txt").write_text(" ".join(reversed(text.split())))
+    reports = Ingestor(memory, embedder).ingest_paths([tmp_path], "docs")
+    name = tmp_path.name
+    assert [r.near_duplicate_of for r in reports] == ["", f"{name}/a.txt", ""]
+    assert {r.outcome for r in reports} == {Outcome.ADDED}
+    silent = Ingestor(memory, embedder, near_duplicates=0)
+    assert {r.near_duplicate_of for r in silent.ingest_paths([tmp_path], "others")} == {""}
