@@ -12,6 +12,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -157,6 +158,22 @@ def hybrid(data: Path, num: int = NUM_CHUNKS) -> list[Figure]:
     for figure in figures:
         print(f"{figure.name}: {figure.value:.2f} {figure.unit}", flush=True)
     return figures
+
+
+@contextmanager
+def kept_collection(data: Path, num: int) -> Iterator[tuple[StoredCollection, list[str]]]:
+    """Give the collection of `num` chunks, from the cache where it is, and what can be asked."""
+    sentences = distinct_sentences(data)
+    asked = [s for s in sentences[-_HELD_OUT:] if 8 <= len(s.split()) <= 20][:NUM_QUERIES]
+    pool = sentences[:-_HELD_OUT]
+    folder = load_settings().home / "benchmark-index" / _digest(pool, num)
+    if not (folder / "whole").is_file():
+        draws = np.random.default_rng(8)
+        rows = draws.standard_normal((num + len(asked), DIM), np.float32)
+        _fill(folder, pool, unit_rows(rows)[:num])
+    store = CollectionStore(open_database(f"sqlite:///{folder}/a.sqlite"), threads=1)
+    yield store.open(_NAME), asked
+    store.close()
 
 
 def _times(

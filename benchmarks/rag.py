@@ -19,6 +19,7 @@ from benchmarks.rag_lanes import lanes
 from benchmarks.rag_late_interaction import late_interaction
 from benchmarks.rag_options import Options
 from benchmarks.rag_scifact import scifact
+from benchmarks.rag_turn_100k import turn_100k
 from benchmarks.rag_verifier import verifier
 from benchmarks.rag_xquad import xquad
 from benchmarks.report import Figure, write
@@ -34,6 +35,7 @@ PARTS: Mapping[str, Callable[[Options], list[Figure]]] = {
     "xquad": xquad,
     "late_interaction": late_interaction,
     "lanes": lanes,
+    "turn_100k": turn_100k,
 }
 
 

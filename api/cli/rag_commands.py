@@ -126,7 +126,10 @@ def _show(collection: str, report: dict[str, Any], *, as_json: bool) -> None:
         ),
         soft_wrap=True,
     )
-    table = Table("technique", "", "gain", "p50 ms", "p95 ms", "why", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("technique", "", "gain", "p50 ms", "p95 ms"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("why")
     for trial in report["trials"]:
         gain = trial["gain"]
         said = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else ""
