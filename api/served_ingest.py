@@ -15,7 +15,7 @@ from api.errors import ServerError
 from api.ingest_desk import LookingDesk
 from index.protocol import DocumentRecord
 from index.store import CollectionStore
-from rag.errors import RAGError, RemovalDoubtError
+from rag.errors import FailureCode, RAGError, RemovalDoubtError
 from rag.ingest_notes import is_news, note_of_refused, root_after
 from rag.ingest_plan import IngestPlan, PlannedSource, Step
 from rag.ingest_report import FileReport, Outcome, Progress
@@ -82,7 +82,9 @@ class ServedIngest:
                 yield one.look.refused
             elif not _is_sent(one):
                 record = stored.find(one.uri)
-                stored.claim(one.uri, root_after(one, Outcome.UNCHANGED))
+                root = root_after(one, Outcome.UNCHANGED)
+                if one.note is not None and one.note.root != root:
+                    stored.claim(one.uri, root)
                 yield _unchanged(one.uri, record)
             else:
                 report, first = first or next(sent, None), None
@@ -104,8 +106,12 @@ class ServedIngest:
             try:
                 self._desk.delete_document(collection, record.id)
             except ServerError as error:
-                if error.status != httpx.codes.NOT_FOUND:
-                    raise
+                if error.status != httpx.codes.NOT_FOUND:  # the next run tries it again
+                    reason = f"its file is gone, and it could not be removed: {error}"
+                    code = FailureCode.NOT_STORED
+                    report = FileReport(uri=uri, outcome=Outcome.FAILED, reason=reason, code=code)
+                    reports.append(report)
+                    continue
             reports.append(FileReport(uri=uri, outcome=Outcome.REMOVED, document_id=record.id))
         return reports
 
