@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.rag_bank import bank
 from benchmarks.rag_canard import canard
+from benchmarks.rag_dstc11 import dstc11
 from benchmarks.rag_facts import facts
 from benchmarks.rag_lanes import lanes
 from benchmarks.rag_late_interaction import late_interaction
@@ -29,6 +30,7 @@ SEED = 9
 PARTS: Mapping[str, Callable[[Options], list[Figure]]] = {
     "bank": bank,
     "canard": canard,
+    "dstc11": dstc11,
     "facts": facts,
     "scifact": scifact,
     "verifier": verifier,

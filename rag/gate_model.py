@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float
 
 from rag.errors import GateError
+from rag.logistic import fit_logistic, sigmoid
 
 MIN_EXAMPLES_OF_EACH = 10
 NEVER = 2.0  # above any probability
 _NUM_FOLDS = 5
 _RIDGE = 1.0  # in units of standardised features
-_MAX_STEPS = 50
 _TEMPERATURES = tuple(1.15**step for step in range(-10, 16))
 _MAX_LOGIT = 30.0
 
@@ -154,13 +154,12 @@ def fit_gate(examples: Sequence[GateExample]) -> GateModel:
     logits = np.empty(len(truth))
     for fold in range(_NUM_FOLDS):
         kept = folds != fold
-        weights, bias = _fit(rows[kept], truth[kept])
-        logits[~kept] = rows[~kept] @ weights + bias
+        logits[~kept] = fit_logistic(rows[kept], truth[kept], ridge=_RIDGE).logits(rows[~kept])
     temperature = min(_TEMPERATURES, key=lambda t: _loss(logits / t, truth))
-    weights, bias = _fit(rows, truth)
+    model = fit_logistic(rows, truth, ridge=_RIDGE)
     return GateModel(
-        weights={name: float(w) for name, w in zip(FEATURES, weights, strict=True) if w},
-        bias=float(bias),
+        weights={name: float(w) for name, w in zip(FEATURES, model.weights, strict=True) if w},
+        bias=model.bias,
         temperature=temperature,
         threshold=_threshold(logits / temperature, truth),
         is_calibrated=True,
@@ -176,34 +175,13 @@ def _folds(truth: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return folds
 
 
-def _fit(
-    rows: Float[np.ndarray, "n f"], truth: Float[np.ndarray, " n"]
-) -> tuple[Float[np.ndarray, " f"], float]:
-    """Return weights and bias by Newton's method; a feature that never varies weighs nothing."""
-    mean, spread = rows.mean(axis=0), rows.std(axis=0)
-    varies = spread > 1e-9  # rounding
-    scale = np.where(varies, spread, 1.0)
-    x = np.concatenate([(rows - mean) / scale, np.ones((len(rows), 1))], axis=1)
-    penalty = np.diag([*np.where(varies, _RIDGE, 1e9), 1e-6])
-    at = np.zeros(x.shape[1])
-    for _ in range(_MAX_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(x @ at, -_MAX_LOGIT, _MAX_LOGIT)))
-        slope = x.T @ (p - truth) + penalty @ at
-        step = np.linalg.solve((x.T * (p * (1 - p))) @ x + penalty, slope)
-        at -= step
-        if np.abs(step).max() < 1e-8:  # nothing moves any more
-            break
-    weights = np.where(varies, at[:-1] / scale, 0.0)
-    return weights, float(at[-1] - weights @ mean)
-
-
 def _loss(logits: Float[np.ndarray, " n"], truth: Float[np.ndarray, " n"]) -> float:
     return float(np.mean(np.logaddexp(0, logits) - truth * logits))
 
 
 def _threshold(logits: Float[np.ndarray, " n"], truth: Float[np.ndarray, " n"]) -> float:
     """Return the probability that tells both kinds apart best, both counting the same."""
-    p = 1 / (1 + np.exp(-np.clip(logits, -_MAX_LOGIT, _MAX_LOGIT)))
+    p = sigmoid(logits)
     candidates = np.unique(np.clip(p, 0.05, 0.95))
     right = [p[truth == 1] >= at for at in candidates]
     told = [p[truth == 0] < at for at in candidates]
