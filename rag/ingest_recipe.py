@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 # Each is raised whenever the same input gives another output.
-READING: Final = 1  # bytes to text: `rag.parsing` and the loaders
+READING: Final = 2  # bytes to text: `rag.parsing` and the loaders
 CUTTING: Final = 2  # text to chunks: `rag.chunking`
 PLACING: Final = 1  # a chunk to the text that is embedded: `rag.passage_text`
 

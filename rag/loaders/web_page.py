@@ -16,6 +16,7 @@ _DECLARED = re.compile(
     rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE
 )
 _HEAD_BYTES = 2048
+_CELL_END = "\x1f"  # which no page has: the parser drops it
 _BLANK_LINES = re.compile(r"\n{3,}")
 # fmt: off
 _PARAGRAPHS = frozenset({
@@ -26,6 +27,7 @@ _PARAGRAPHS = frozenset({
 })
 _LINES = frozenset({"br", "dt", "legend", "li", "option", "summary", "td", "th", "tr"})
 _UNSEEN = frozenset({"head", "iframe", "noscript", "object", "script", "style", "svg", "template"})
+_CELLS = frozenset({"td", "th"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 # fmt: on
 
@@ -78,10 +80,11 @@ class TagStripper(HTMLParser):
         self._unseen: list[str] = []
         self._in_title = False
         self._num_pre = 0
+        self._cell_at = -1  # how many parts there were when a cell began
 
     def text(self) -> str:
         """Return the text of what was fed so far."""
-        lines = (line.rstrip() for line in "".join(self._parts).split("\n"))
+        lines = (_row(line).rstrip() for line in "".join(self._parts).split("\n"))
         return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
 
     def title(self) -> str:
@@ -103,6 +106,8 @@ class TagStripper(HTMLParser):
                 self._parts.append("#" * int(tag[1]) + " ")
             elif tag == "li":
                 self._parts.append("- ")
+            elif tag in _CELLS:
+                self._cell_at = len(self._parts)
 
     def handle_endtag(self, tag: str) -> None:
         """Note where blocks and unseen elements end."""
@@ -110,7 +115,11 @@ class TagStripper(HTMLParser):
             self._in_title = False
         elif tag in self._unseen:
             del self._unseen[self._unseen.index(tag) :]
-        if tag in _PARAGRAPHS or tag in _LINES:
+        if tag in _CELLS and self._parts and not self._unseen:
+            is_empty = len(self._parts) == self._cell_at
+            if is_empty or not self._parts[-1].endswith("\n"):
+                self._parts.append(_CELL_END)
+        elif tag in _PARAGRAPHS or tag in _LINES:
             self._num_pre -= tag == "pre" and self._num_pre > 0
             self._break(tag)
 
@@ -128,7 +137,21 @@ class TagStripper(HTMLParser):
     def _break(self, tag: str) -> None:
         if not self._parts or self._unseen:
             return
+        if tag in _CELLS and self._parts[-1] == _CELL_END:
+            return  # the next cell of a row
         if tag in _PARAGRAPHS:
             self._parts.append("\n\n")
         elif tag == "br" or not self._parts[-1].endswith("\n"):
             self._parts.append("\n")
+
+
+def _row(line: str) -> str:
+    """Return a line of several cells as a row of a table; longer cells stay as they are."""
+    if _CELL_END not in line:
+        return line
+    cells = [
+        " ".join(cell.split()) for cell in line.rstrip(" ").removesuffix(_CELL_END).split(_CELL_END)
+    ]
+    if len(cells) == 1:
+        return cells[0]
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |" if any(cells) else ""

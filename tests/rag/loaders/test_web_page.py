@@ -23,7 +23,7 @@ def test_a_page_where_trafilatura_finds_nothing_gives_all_its_text(
     found = load_web_page(WEB_PAGE.encode())
     assert found.title == "Keeping bees & wasps"
     assert found.text.startswith("Home Shop\n\n# Keeping bees\n\nA hive needs")
-    assert found.text.endswith("Month\nHoney\nMay\n3 kg\n\nImprint")
+    assert found.text.endswith("| Month | Honey |\n| May | 3 kg |\n\nImprint")
     assert "tracked" not in found.text
 
 
@@ -35,6 +35,24 @@ def test_the_plain_text_keeps_blocks_headings_and_preformatted_lines_apart() -> 
     )
     stripper.close()
     assert stripper.text() == "## One\n\ntwo three\nfour\n\n- five\n- six\n\na\n  b"
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ("<td>a</td><td>b</td>", "| a | b |"),
+        ("<td></td><td>b|c</td><td></td>", "|  | b/c |  |"),
+        ("<td> a </td>", "a"),
+        ("<td><p>a</p><p>b</p></td><td>c</td>", "a\n\nb\n\nc"),
+        ("<td>a</td><td><p>b</p></td>", "a\n\nb"),
+        ("<td></td><td></td>", ""),
+    ],
+)
+def test_cells_of_one_line_make_a_row(row: str, text: str) -> None:
+    stripper = TagStripper()
+    stripper.feed(f"<body><p>x</p><table><tr>{row}</tr></table>")
+    stripper.close()
+    assert stripper.text().removeprefix("x").strip("\n") == text
 
 
 def test_a_declared_encoding_is_used() -> None:
