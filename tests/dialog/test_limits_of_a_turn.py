@@ -13,6 +13,7 @@ from llm.chat import Completion, Message, TextDelta
 from llm.decoding.spec import PLAIN, DecodeSpec
 from llm.sampling_params import SamplingParams
 from llm.testing import ScriptedChatModel
+from rag.dialogue_context import DialogueContext
 from tests.dialog.test_agent import KETTLE, House, request
 
 ROLL = SamplingParams(overflow="roll")
@@ -100,9 +101,9 @@ def test_the_deadline_counts_from_the_beginning_of_the_turn() -> None:
     house = House(["x"])
     found = house.agent._retrieval.find
 
-    def slowly(query: str, collection: str) -> object:
+    def slowly(question: str, collection: str, *, context: DialogueContext) -> object:
         time.sleep(0.2)
-        return found(query, collection)
+        return found(question, collection, context=context)
 
     house.agent._retrieval.find = slowly  # type: ignore[method-assign, assignment]
     house.ask(KETTLE, collection="house", params=SOON)
