@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Engine
@@ -9,19 +10,26 @@ from sqlalchemy import Engine
 from api.bootstrap import embedder_alone, open_scorer
 from api.dialog_answerer import DialogAnswerer
 from api.gate_files import GATES, GateFiles
+from api.plan_files import PLANS, PlanFiles
+from api.search_bootstrap import planned_search
 from api.settings import Settings
 from api.state_database import index_folder, state_database
 from api.tenant import place_of
 from api.tenant_bootstrap import PRIORS
 from dialog.session import SQLSessionStore
 from index.store import CollectionStore
+from llm.async_engine import AsyncEngine
 from llm.chat import ChatModel
 from rag.answering import ExtractiveAnswerer, OpenCollection
 from rag.embedder import Embedder
 from rag.evaluation import Answerer
 from rag.evaluation_set import EvaluationItem, Relevant
+from rag.gate_model import DEFAULT_GATE, GateModel
 from rag.model_questions import ROUND_TRIP, RoundTrip
 from rag.pipeline import RetrievalPipeline
+from rag.question_likelihood import QuestionLikelihood
+
+PipelineOver = Callable[[Callable[[str], GateModel], OpenCollection], RetrievalPipeline]
 
 
 @contextmanager
@@ -37,12 +45,13 @@ def answering(
     with _opened(settings, tenant, collection) as (database, store, embedder):
         seq = store.open(collection).search_terms("-", 1).seq
         gates = GateFiles(place_of(settings, tenant).state / GATES, store.info)
-        pipeline_over = partial(_pipeline_over, embedder, gates)
-        extractive = ExtractiveAnswerer(store.open, pipeline_over, collection)
-        if not with_model:
-            yield extractive, seq
-            return
-        with _chat_model(settings) as model:
+        asks = with_model or gates.gate_of(collection).asks_model
+        with _over((settings, tenant, collection), store, embedder, asks=asks) as (over, model):
+            extractive = ExtractiveAnswerer(store.open, partial(over, gates.gate_of), collection)
+            if not with_model:
+                yield extractive, seq
+                return
+            assert model is not None, "it was asked for"
             sessions = SQLSessionStore(database)  # whole chats are sent: none is written
             yield (
                 DialogAnswerer(
@@ -54,18 +63,62 @@ def answering(
 
 @contextmanager
 def gate_fitting(
-    settings: Settings, tenant: str, collection: str
+    settings: Settings, tenant: str, collection: str, *, with_model: bool = False
 ) -> Iterator[tuple[Callable[[EvaluationItem], RetrievalPipeline], GateFiles]]:
     """Give what searches for a question without what it holds out, and where gates are kept.
 
+    With the model, what was found is read by it, and the features hold the likelihood.
+
     Raises:
         UnknownCollectionError: there is no such collection.
-        ModelStoreError: the embedding model is not on this machine.
+        ModelStoreError: a model is not on this machine.
     """
-    with _opened(settings, tenant, collection) as (_, store, embedder):
+    with (
+        _opened(settings, tenant, collection) as (_, store, embedder),
+        _over((settings, tenant, collection), store, embedder, asks=with_model) as (over, _),
+    ):
         gates = GateFiles(place_of(settings, tenant).state / GATES, store.info)
-        pipeline_over = partial(_pipeline_over, embedder, gates)
+        asking = replace(DEFAULT_GATE, weights={**DEFAULT_GATE.weights, "likelihood": 0.0})
+        pipeline_over = partial(over, lambda _: asking if with_model else DEFAULT_GATE)
         yield ExtractiveAnswerer(store.open, pipeline_over, collection).pipeline_for, gates
+
+
+@contextmanager
+def _over(
+    place: tuple[Settings, str, str], store: CollectionStore, embedder: Embedder, *, asks: bool
+) -> Iterator[tuple[PipelineOver, AsyncEngine | None]]:
+    """Give what makes pipelines that search by the collection's plan, and the model if needed."""
+    settings, tenant, collection = place
+    plans = PlanFiles(place_of(settings, tenant).state / PLANS, store.info)
+    plan = plans.plan_of(collection)
+    engine = open_scorer(settings) if asks or plan.needs_engine else None
+    search = planned_search(
+        embedder,
+        priors=PRIORS,
+        store=store,
+        model=engine,
+        scorer=engine,
+        cross_encoder=settings.cross_encoder if plan.rerank == "cross-encoder" else None,
+    )
+
+    def pipeline_over(
+        gate_of: Callable[[str], GateModel], open_collection: OpenCollection
+    ) -> RetrievalPipeline:
+        return RetrievalPipeline(
+            open_collection,
+            embedder,
+            priors=PRIORS,
+            gate_of=gate_of,
+            plan_of=lambda _: plan,
+            search=search,
+            likelihood=None if engine is None else QuestionLikelihood(engine),
+        )
+
+    try:
+        yield pipeline_over, engine
+    finally:
+        if engine is not None:
+            engine.close()
 
 
 @contextmanager
@@ -106,9 +159,3 @@ def _chat_model(settings: Settings) -> Iterator[ChatModel]:
         yield engine
     finally:
         engine.close()
-
-
-def _pipeline_over(
-    embedder: Embedder, gates: GateFiles, open_collection: OpenCollection
-) -> RetrievalPipeline:
-    return RetrievalPipeline(open_collection, embedder, priors=PRIORS, gate_of=gates.gate_of)

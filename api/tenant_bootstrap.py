@@ -31,6 +31,7 @@ from rag.embedder import Embedder
 from rag.ingest import Ingestor
 from rag.pipeline import RetrievalPipeline
 from rag.python_reference import LIBRARY_PREFIX
+from rag.question_likelihood import QuestionLikelihood
 from rag.verifier import Verifier
 from tools.agent_log import SQLRunStore
 from tools.audit import AuditLog
@@ -90,6 +91,7 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
         gate_of=gates.gate_of,
         plan_of=plans.plan_of,
         search=search,
+        likelihood=QuestionLikelihood(engine, tenant=tenant),
     )
     registry = build_registry(settings, lambda text, name: retrieval.find(text, name).passages)
     audit, runs_store = AuditLog(database), SQLRunStore(database)

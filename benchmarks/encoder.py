@@ -146,9 +146,8 @@ def quality(data: Path) -> list[Figure]:
         asked = encoded(queries, "scifact-queries", precision=precision)
         best = np.argsort(-(asked @ vectors.T), axis=1, kind="stable")[:, :100]
         found = dict(zip(facts.queries, best, strict=True))
-        gains[precision], _ = ndcg_and_recall(
-            facts, lambda query, found=found: [facts.articles[i][0] for i in found[query]]
-        )
+        ranked = {query: [facts.articles[i][0] for i in rows] for query, rows in found.items()}
+        gains[precision], _ = ndcg_and_recall(facts, ranked.__getitem__)
         if before is not None:
             worst = float((before * vectors).sum(axis=1).min())
         before = vectors

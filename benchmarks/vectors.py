@@ -51,7 +51,8 @@ def real_vectors(
             raise ValueError(f"{data} holds {len(texts)} distinct sentences, {num} are wanted")
         folder.mkdir(parents=True, exist_ok=True)
         _compute(texts[:num], folder / f"{name}-parts", whole, threads)
-    return np.load(whole, mmap_mode="r")
+    found: Float32[np.ndarray, "n d"] = np.load(whole, mmap_mode="r")
+    return found
 
 
 def made_vectors(

@@ -94,7 +94,8 @@ class ExplainedHit:
 class ExplainedSearch:
     """The hits, best first, with what led to them.
 
-    `gate` is what would be decided on an answer; None where only one lane was asked.
+    `gate` is what would be decided on an answer; None where only one lane was asked, and where the
+    collection's gate asks the chat model, which a search does not.
     """
 
     hits: tuple[ExplainedHit, ...]
@@ -166,7 +167,11 @@ def search_lanes(
         lanes=tuple(_traces(query, vector, collection, found)),
         encode_s=encode_s,
         search_s=search_s,
-        gate=_gate(query, collection, result, dense[0].score if dense else 0.0),
+        gate=(
+            None
+            if query.gate.asks_model
+            else _gate(query, collection, result, dense[0].score if dense else 0.0)
+        ),
     )
 
 

@@ -15,12 +15,11 @@ from rag.errors import GateError
 from rag.evaluation_set import EvaluationItem
 from rag.gate_model import DEFAULT_GATE, GateExample, GateFeatures, GateModel, fit_gate
 from rag.metrics import Interval, auroc_interval, calibration_error
-from rag.query import standalone_query
 
 MAX_HELD_OUT = 5  # documents; what stands in more is no property of one of them
 NUM_FOLDS = 5
 
-FeaturesOf = Callable[[EvaluationItem, str], GateFeatures]
+FeaturesOf = Callable[[EvaluationItem], GateFeatures]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +67,12 @@ class GateFit:
 
 
 def judged(items: Sequence[EvaluationItem], features_of: FeaturesOf) -> Iterator[Judged]:
-    """Yield the examples of each question; `features_of` gets it and the query to search for."""
+    """Yield the examples of each question, with what is found without what it holds out."""
     for item in items:
-        asked = [turn.content for turn in item.history if turn.role == "user"]
-        query = standalone_query(item.query, asked)
         documents = dict.fromkeys([*(one.uri for one in item.relevant), *item.held_out])
         document = next(iter(documents), item.id)
         for variant in (item, *_without_its_documents(item)):
-            features = features_of(variant, query)
+            features = features_of(variant)
             example = GateExample(features=features, is_answerable=variant.answerable)
             yield Judged(example=example, document=document)
 

@@ -33,8 +33,8 @@ class GateFeatures:
     the fifth's, `agreement` the share of the term lane's best score that the first passage has
     beside its cosine, `unknown` the share of the question's term weight that occurs nowhere in the
     collection, `cover` the share that the best passage holds, `missing_name` 1 where a capitalised
-    word of the question stands in none of the best passages. `likelihood` is how much more probable
-    the best passage makes the question, in nats per token, where a model was asked.
+    word of the question stands in none of the best passages. `likelihood` is that of
+    `rag.question_likelihood`, where a model was asked.
     """
 
     nearest: float = 0.0
@@ -90,6 +90,11 @@ class GateModel:
             )
         if not (0 < self.threshold < 1 and 0 < self.clarify_threshold <= NEVER):
             raise ValueError(f"a threshold must be in (0, 1), got {self.threshold}")
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether it needs the likelihood, for which the chat model reads the best passage."""
+        return "likelihood" in self.weights
 
     def p_answerable(self, features: GateFeatures) -> float:
         """Return the probability that a question with these features is answered."""

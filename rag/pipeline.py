@@ -15,10 +15,11 @@ from rag.dialogue_context import NO_DIALOGUE, DialogueContext
 from rag.document import Passage
 from rag.embedder import Embedder
 from rag.gate import GateDecision, judge
-from rag.gate_model import GateModel, shipped_gate
+from rag.gate_model import DEFAULT_GATE, GateModel, shipped_gate
 from rag.packing import PackedPassage, pack_passages
 from rag.planned_search import PlannableCollection, PlannedSearch
 from rag.query_plan import DEFAULT_PLAN, QueryPlan
+from rag.question_likelihood import QuestionLikelihood
 from rag.question_terms import question_terms
 from rag.quotes import Quote, choose_quotes
 from rag.retrieval_trace import RetrievalTrace
@@ -72,11 +73,13 @@ class RetrievalPipeline:
         gate_of: Callable[[str], GateModel] = shipped_gate,
         plan_of: Callable[[str], QueryPlan] = _default_plan,
         search: PlannedSearch | None = None,
+        likelihood: QuestionLikelihood | None = None,
     ) -> None:
         """Take what opens a collection, the embedder, and priors by the beginning of a uri.
 
         `gate_of` and `plan_of` return the gate and the plan of a collection by its name; `search`
-        carries plans out, and has to be given where plans ask for a model or a reranker.
+        carries plans out, and has to be given where plans ask for a model or a reranker. Without
+        `likelihood` the shipped gate decides where a collection's own asks the model.
         """
         self._open = open_collection
         self._embedder = embedder
@@ -84,6 +87,7 @@ class RetrievalPipeline:
         self._gate_of = gate_of
         self._plan_of = plan_of
         self._search = search or PlannedSearch(embedder, priors=priors)
+        self._likelihood = likelihood
 
     def find(
         self, question: str, collection: str, *, context: DialogueContext = NO_DIALOGUE
@@ -104,13 +108,20 @@ class RetrievalPipeline:
         )
         query = found.query
         terms = question_terms(query, opened)
+        model, likelihood = self._gate_of(collection), 0.0
+        if model.asks_model:
+            if self._likelihood is None:
+                model = DEFAULT_GATE
+            else:
+                likelihood = self._likelihood.gain(query, found.passages)
         gate = judge(
             query,
             found.passages,
             nearest=found.nearest,
             term_weights=terms.weights,
             unknown_terms=terms.unknown,
-            model=self._gate_of(collection),
+            model=model,
+            likelihood=likelihood,
         )
         quotes: list[Quote] = []
         if gate.is_near:

@@ -14,6 +14,7 @@ from rich.text import Text
 from api.cli.eval_build import default_set
 from api.cli.index_options import AsJson, Collection, Tenant, settings_for
 from api.cli.progress import progress_bars
+from rag.dialogue_context import context_of
 from rag.errors import EvaluationSetError
 from rag.evaluation_set import EvaluationItem, read_set
 from rag.gate_fitting import FeaturesOf, GateFigures, GateFit, fit, judged
@@ -30,6 +31,12 @@ def gate(  # noqa: PLR0913  # options of a command
             "--set", metavar="FILE", help="The set; that of 'eval build'.", show_default=False
         ),
     ] = None,
+    with_model: Annotated[
+        bool,
+        typer.Option(
+            "--with-model", help="Let the chat model read what is found; costs each turn a pass."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell the figures and keep nothing.")
     ] = False,
@@ -53,7 +60,7 @@ def gate(  # noqa: PLR0913  # options of a command
     from api.evaluation_bootstrap import gate_fitting  # noqa: PLC0415
 
     settings = settings_for(tenant)
-    with gate_fitting(settings, tenant, collection) as (pipeline_for, gates):
+    with gate_fitting(settings, tenant, collection, with_model=with_model) as (pipeline_for, gates):
         if reset:
             gates.forget(collection)
             print(f"{collection}: the gate that is shipped is used again")
@@ -65,8 +72,9 @@ def gate(  # noqa: PLR0913  # options of a command
                 f" {collection}', or name one with --set"
             )
 
-        def features_of(item: EvaluationItem, query: str) -> GateFeatures:
-            return pipeline_for(item).find(query, collection).gate.features
+        def features_of(item: EvaluationItem) -> GateFeatures:
+            context = context_of(item.history)
+            return pipeline_for(item).find(item.query, collection, context=context).gate.features
 
         items = read_set(path)
         with progress_bars(Console(stderr=True)) as on_progress:
@@ -86,9 +94,9 @@ def _told(features_of: FeaturesOf, tell: Callable[[int], None]) -> FeaturesOf:
     """Count questions as they come, each once."""
     asked: dict[str, None] = {}
 
-    def told(item: EvaluationItem, query: str) -> GateFeatures:
+    def told(item: EvaluationItem) -> GateFeatures:
         asked[item.id] = None
-        found = features_of(item, query)
+        found = features_of(item)
         tell(len(asked))
         return found
 

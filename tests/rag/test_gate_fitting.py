@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from llm.chat import Message
 from rag.errors import GateError
 from rag.evaluation_set import EvaluationItem, Relevant
 from rag.gate_fitting import MAX_HELD_OUT, Judged, fit, judged, left_out
@@ -26,21 +25,19 @@ def item(number: int, **values: object) -> EvaluationItem:
 def test_each_question_is_asked_with_and_without_the_documents_that_answer_it() -> None:
     asked: list[tuple[str, tuple[str, ...], bool]] = []
 
-    def features_of(one: EvaluationItem, query: str) -> GateFeatures:
-        asked.append((query, one.held_out, one.answerable))
+    def features_of(one: EvaluationItem) -> GateFeatures:
+        asked.append((one.query, one.held_out, one.answerable))
         return GateFeatures(nearest=float(one.answerable))
 
-    said = Message(role="user", content="What is an oven?")
     items = [
-        item(1, history=(said,)),
+        item(1),
         item(2, relevant=(), answerable=False, held_out=("9.md",), query="Who is it?"),
         item(3, relevant=tuple(Relevant(uri=f"{i}.md") for i in range(MAX_HELD_OUT + 1))),
     ]
     examples = list(judged(items, features_of))
-    leaning = "What is an oven? How hot is it?"
     assert asked == [
-        (leaning, (), True),
-        (leaning, ("1.md",), False),
+        ("How hot is it?", (), True),
+        ("How hot is it?", ("1.md",), False),
         ("Who is it?", ("9.md",), False),
         ("How hot is it?", (), True),
     ]
