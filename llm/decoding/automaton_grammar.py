@@ -6,6 +6,7 @@ schema and no passage.
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -17,7 +18,8 @@ _KEPT_MASKS = 256
 _KEPT_COMPLETIONS = 8192
 _MAX_FORCED_BYTES = 512
 _BEAM = 256
-_MAX_STEPS = 4096
+_BYTE_BEAM = 4096
+_MAX_BYTES = 65_536
 
 
 class AutomatonGrammar:
@@ -101,10 +103,10 @@ class AutomatonGrammar:
         return bytes(found), False
 
     def shortest(self, state: State) -> list[int] | None:
-        """Return few tokens that lead to where the output may end.
+        """Return few tokens that lead to where the output may end; None where nothing does.
 
-        They are the fewest unless more than 256 states compete, when those that have come farthest
-        go on.
+        They are the fewest unless more than 256 states compete. Then they are the fewest bytes (of
+        at most 4,096 ways that compete), cut into the longest tokens.
         """
         if state not in self._shortest:
             if len(self._shortest) >= _KEPT_COMPLETIONS:
@@ -115,30 +117,58 @@ class AutomatonGrammar:
     def _search(self, state: State) -> list[int] | None:
         layer: dict[State, tuple[int, ...]] = {state: ()}
         seen = {state}
-        for _ in range(_MAX_STEPS):
+        while layer:
             for at, tokens in layer.items():
                 if self.automaton.accepts(at):
                     return list(tokens)
+            if len(layer) > _BEAM:
+                data = self._fewest_bytes(state)
+                return None if data is None else self._cut(data)
             following: dict[State, tuple[int, ...]] = {}
             for at, tokens in layer.items():
                 for token, stepped in self.steps(at):
                     if stepped not in seen:
                         seen.add(stepped)
                         following[stepped] = (*tokens, token)
-            layer = self._farthest(following)
-            if not layer:
-                return None
+            layer = following
         return None
 
-    def _farthest(self, layer: dict[State, tuple[int, ...]]) -> dict[State, tuple[int, ...]]:
-        if len(layer) <= _BEAM:
-            return layer
-        accepting = {at: tokens for at, tokens in layer.items() if self.automaton.accepts(at)}
-        if accepting:
-            return accepting
-        data = self.vocabulary.token_bytes
-        ordered = sorted(layer.items(), key=lambda item: -sum(len(data[t]) for t in item[1]))
-        return dict(ordered[:_BEAM])
+    def _fewest_bytes(self, state: State) -> bytes | None:
+        layer: dict[State, bytes] = {state: b""}
+        seen = {state}
+        for _ in range(_MAX_BYTES):
+            following: dict[State, bytes] = {}
+            for at, data in layer.items():
+                if self.automaton.accepts(at):
+                    return data
+                for byte in self.automaton.next_bytes(at):
+                    stepped = self.automaton.step(at, byte)
+                    assert stepped is not None
+                    if stepped not in seen:
+                        following.setdefault(stepped, data + bytes([byte]))
+            # What is left out is not seen: another way to it may come to be among those kept.
+            layer = dict(islice(following.items(), _BYTE_BEAM))
+            seen.update(layer)
+        return None
+
+    def _cut(self, data: bytes) -> list[int] | None:
+        """Return the longest tokens that spell some bytes, one after the other."""
+        tokens, at = list[int](), 0
+        while at < len(data):
+            node: TokenTrie | None = self.vocabulary.trie
+            found, end = None, at
+            for i in range(at, len(data)):
+                assert node is not None
+                node = node.children.get(data[i])
+                if node is None:
+                    break
+                if node.tokens:
+                    found, end = node.tokens[0], i + 1
+            if found is None:
+                return None
+            tokens.append(found)
+            at = end
+        return tokens
 
 
 class AutomatonState:
