@@ -37,6 +37,13 @@ def open_ingestor(settings: Settings, tenant: str, on_progress: OnProgress) -> I
             on_progress("loading the embedding model", 0, 1)
             embedder = bootstrap.embedder_alone(settings)
             on_progress("loading the embedding model", 1, 1)
-            yield Ingestor(store, embedder, near_duplicates=settings.near_duplicates)
+            with unworkable_settings():
+                ingestor = Ingestor(
+                    store,
+                    embedder,
+                    chunk_overlap=settings.chunk_overlap,
+                    near_duplicates=settings.near_duplicates,
+                )
+            yield ingestor
         finally:
             store.close()

@@ -33,14 +33,18 @@ class IngestDesk(Protocol):
 
 
 class LookingDesk:
-    """Compares by what the database says, without models; changes nothing."""
+    """Compares by what the database says, without models; changes nothing.
 
-    def __init__(self, store: CollectionStore) -> None:
+    `chunk_overlap` is that of the ingest it looks ahead to; None where a server decides.
+    """
+
+    def __init__(self, store: CollectionStore, *, chunk_overlap: int | None = None) -> None:
         self._store = store
+        self._recipe = Recipe(overlap=chunk_overlap)
 
     def plan(self, scan: Scan, collection: str) -> IngestPlan:
         """Return what an ingest would do."""
         try:
-            return make_plan(scan, self._store.open(collection), Recipe())
+            return make_plan(scan, self._store.open(collection), self._recipe)
         except UnknownCollectionError:
-            return make_plan(scan, None, Recipe())
+            return make_plan(scan, None, self._recipe)

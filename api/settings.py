@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from api.errors import ConfigurationError
 from llm.model_catalog import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDING_MODEL
 from llm.precision import Determinism, Device, Precision
+from rag.ingest_recipe import MAX_CHUNK_TOKENS
 
 ENV_PREFIX = "CAUSERIE_"
 
@@ -128,6 +129,7 @@ class Settings(BaseSettings):
     embedding_model: str = Field(default=DEFAULT_EMBEDDING_MODEL, min_length=1)
     embedding_precision: Annotated[Precision, Lowercase] = "auto"
     cross_encoder: Folder | None = None
+    chunk_overlap: int = Field(default=0, ge=0, lt=MAX_CHUNK_TOKENS // 2)
     near_duplicates: float = Field(default=0.8, ge=0, le=1)
     threads: int | None = Field(default=None, ge=1, le=1_024)
     context_size: int | None = Field(default=None, ge=128)

@@ -16,7 +16,7 @@ from api.gate_files import GATES, GateFiles
 from api.plan_files import PLANS, PlanFiles
 from api.readiness import Readiness
 from api.search_bootstrap import planned_search
-from api.settings import Settings
+from api.settings import Settings, unworkable_settings
 from api.state_database import index_folder, open_place
 from api.tenant import place_of
 from api.timer_sweep import TimerSweep
@@ -72,7 +72,8 @@ def build_tenant(shared: Shared, tenant: str) -> Application:
     database = open_place(place)
     store = CollectionStore(database, threads=shared.threads, folder=index_folder(place))
     sessions = SQLSessionStore(database)
-    ingestor = Ingestor(store, shared.embedder)
+    with unworkable_settings():
+        ingestor = Ingestor(store, shared.embedder, chunk_overlap=settings.chunk_overlap)
     gates = GateFiles(place.state / GATES, store.info)
     plans = PlanFiles(place.state / PLANS, store.info)
     search = planned_search(

@@ -1,40 +1,25 @@
 """Text to chunks: spans that follow its structure and fit an embedder.
 
-The laws, for any text: the spans are byte-exact, in order, do not overlap, and together hold every
-visible character; no chunk has more than `max_tokens` tokens. The result depends on the text alone.
+The laws, for any text: the spans are byte-exact, in order, and together hold every visible
+character; no chunk has more than `max_tokens` tokens. They do not overlap, unless that is asked
+for: then chunks of running text begin with sentences of the chunk before (`rag.overlap`). The
+result depends on the text alone.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby, zip_longest
+from dataclasses import replace
+from itertools import groupby
 
-from rag.code_structure import code_sections
 from rag.document import Chunk
-from rag.sniffing import FileKind
-from rag.structure import Block, BlockKind, blocks
+from rag.overlap import overlapping
+from rag.piece import TARGET_CHARS, WHOLE, Piece, pieces_of, running_text, trimmed
+from rag.structure import BlockKind
 
 MIN_MAX_TOKENS = 8  # one character may be four tokens, and special ones come on top
-_MARKDOWN = frozenset(
-    {
-        FileKind.MARKDOWN,
-        FileKind.WEB_PAGE,
-        FileKind.WORD_DOCUMENT,
-        FileKind.SPREADSHEET,
-        FileKind.PRESENTATION,
-        FileKind.EBOOK,
-        FileKind.JSON,
-        FileKind.JSON_LINES,
-    }
-)
-_CODE = frozenset({FileKind.PYTHON, FileKind.SOURCE_CODE})
-_ROWS = frozenset({FileKind.TABLE, FileKind.SPREADSHEET})  # each a paragraph of one line a cell
-_WHOLE = 1.5  # how far beyond the target code, a list or a table is kept whole
 _TAIL = 0.25  # a last chunk of a section below this share of the target joins the one before
 _JOINED = 1.2
-_MAX_INDENT = 40
-_MAX_HEADER_CHARS = 200
 _MAX_LEAD_INS = 2
 _COUNTED_AT_ONCE = 1024
 
@@ -51,30 +36,13 @@ _CUTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A span of characters in one section, under some headings."""
-
-    start: int
-    end: int
-    kind: BlockKind
-    section: int
-    heading_path: tuple[str, ...]
-    is_lead_in: bool = False  # a heading or "as follows:", lost without what comes next
-    num_tokens: int | None = None  # once counted
-    header: str = ""  # of a table: what its later parts are told, in their heading path
-
-    @property
-    def num_chars(self) -> int:
-        return self.end - self.start
-
-
 def chunk(
     text: str,
     *,
     count_tokens: Callable[[Sequence[str]], list[int]],
-    target_chars: int = 900,
+    target_chars: int = TARGET_CHARS,
     max_tokens: int = 256,
+    overlap: int = 0,
     media_type: str = "text/plain",
 ) -> list[Chunk]:
     """Return the chunks of `text`; none if it has no visible character.
@@ -86,6 +54,9 @@ def chunk(
         target_chars: the size that chunks come near to; a section's end or a code block ends one
             earlier, and a block that would be torn may make one half as long again.
         max_tokens: what no chunk exceeds.
+        overlap: how many tokens of whole sentences of the chunk before a chunk of running text may
+            begin with, as far as `max_tokens` leaves room; they come on top of `target_chars`.
+            With it the text is counted a few times more.
         media_type: of the source; says whether `#` marks a heading.
 
     Raises:
@@ -95,10 +66,8 @@ def chunk(
         raise ValueError(f"target_chars must be >= 1, got {target_chars}")
     if max_tokens < MIN_MAX_TOKENS:
         raise ValueError(f"max_tokens must be >= {MIN_MAX_TOKENS}, got {max_tokens}")
-    if media_type in _CODE:
-        found = _code_pieces(text, media_type, int(_WHOLE * target_chars))
-    else:
-        found = _pieces(text, media_type)
+    check_overlap(overlap, max_tokens)
+    found = list(pieces_of(text, media_type, whole_chars=int(WHOLE * target_chars)))
     short = [part for piece in found for part in _cut_long(text, piece, target_chars)]
     pieces = _fit(text, short, count_tokens, max_tokens)
     packed = [
@@ -106,83 +75,45 @@ def chunk(
         for _, section in groupby(pieces, key=lambda piece: piece.section)
         for piece in _pack(list(section), target_chars, max_tokens)
     ]
-    return _to_chunks(text, _fit(text, packed, count_tokens, max_tokens))
+    windows = _fit(text, packed, count_tokens, max_tokens)
+    if overlap:
+        running = running_text(found, media_type)
+        windows = overlapping(
+            text,
+            windows,
+            running,
+            count_tokens=count_tokens,
+            max_tokens=max_tokens,
+            overlap=overlap,
+        )
+    return _to_chunks(text, windows)
 
 
-def _pieces(text: str, media_type: str) -> Iterator[_Piece]:
-    """Yield blocks under their headings; headings join the first block below them."""
-    found = blocks(text, is_markdown=media_type in _MARKDOWN)
-    path: list[tuple[int, str]] = []
-    titles: tuple[str, ...] = ()
-    section = 0
-    heading_start: int | None = None
-    for block, following in zip_longest(found, found[1:]):
-        if block.kind is BlockKind.HEADING:
-            path = [entry for entry in path if entry[0] < block.level]
-            path.append((block.level, block.title))
-            if heading_start is None:
-                heading_start = block.start
-                section += 1
-            continue
-        titles = tuple(title for _, title in path)
-        if heading_start is not None:
-            prose = BlockKind.PROSE
-            yield _Piece(heading_start, block.start, prose, section, titles, is_lead_in=True)
-            heading_start = None
-        kind = BlockKind.TABLE if media_type in _ROWS else block.kind
-        is_lead_in = _is_lead_in(text, block, following)
-        header = _header(text, block) if block.kind is BlockKind.TABLE else ""
-        yield _Piece(block.start, block.end, kind, section, titles, is_lead_in, header=header)
-    if heading_start is not None:  # nothing stands below the last headings
-        titles = tuple(title for _, title in path)
-        yield _Piece(heading_start, found[-1].end, BlockKind.PROSE, section, titles)
+def check_overlap(overlap: int, max_tokens: int) -> None:
+    """Refuse an overlap that would be most of a chunk.
+
+    Raises:
+        ValueError: it is negative, or not less than half of `max_tokens`.
+    """
+    if not 0 <= 2 * overlap < max_tokens:
+        raise ValueError(
+            f"chunk_overlap must be at least 0 and less than half of the {max_tokens} tokens of a"
+            f" chunk, got {overlap}"
+        )
 
 
-def _code_pieces(text: str, media_type: str, whole_chars: int) -> Iterator[_Piece]:
-    """Yield the definitions of source code, each a section."""
-    is_python = media_type == FileKind.PYTHON
-    found = code_sections(text, is_python=is_python, whole_chars=whole_chars)
-    for number, section in enumerate(found):
-        if not text[section.start : section.end].isspace():
-            yield _Piece(section.start, section.end, BlockKind.CODE, number, section.path)
-
-
-def _header(text: str, block: Block) -> str:
-    """Return the cells of the first row of a table of several; others have no header to repeat."""
-    first, _, rest = text[block.start : block.end].partition("\n")
-    cells = [" ".join(cell.split()) for cell in first.strip().strip("|").split("|")]
-    shown = " | ".join(cells)
-    is_header = first.lstrip().startswith("|") and rest.strip() and any(cells)
-    return shown if is_header and len(shown) <= _MAX_HEADER_CHARS else ""
-
-
-def _is_lead_in(text: str, block: Block, following: Block | None) -> bool:
-    """Return whether `block` announces the next one: a colon, or a term and its explanation."""
-    if text.endswith(":", block.start, block.end):
-        return True
-    if following is None or following.kind is BlockKind.HEADING:
-        return False
-    is_one_line = "\n" not in text[block.start : block.end]
-    return is_one_line and _indent(text, following.start) > _indent(text, block.start)
-
-
-def _indent(text: str, start: int) -> int:
-    head = text[start : start + _MAX_INDENT]
-    return len(head) - len(head.lstrip())
-
-
-def _cut_long(text: str, piece: _Piece, target: int) -> Iterator[_Piece]:
-    limit = target if piece.kind is BlockKind.PROSE else int(_WHOLE * target)
+def _cut_long(text: str, piece: Piece, target: int) -> Iterator[Piece]:
+    limit = target if piece.kind is BlockKind.PROSE else int(WHOLE * target)
     if piece.num_chars <= limit:
         yield piece
     else:
         yield from _split(text, piece, target)
 
 
-def _pack(section: list[_Piece], target: int, max_tokens: int) -> list[_Piece]:
+def _pack(section: list[Piece], target: int, max_tokens: int) -> list[Piece]:
     """Join the pieces of one section up to the target."""
-    packed: list[_Piece] = []
-    group: list[_Piece] = []
+    packed: list[Piece] = []
+    group: list[Piece] = []
     for piece in section:
         if not group or _can_join([*group, piece], target, max_tokens):
             group.append(piece)
@@ -198,26 +129,26 @@ def _pack(section: list[_Piece], target: int, max_tokens: int) -> list[_Piece]:
     return [*packed, last]
 
 
-def _can_join(group: list[_Piece], max_chars: float, max_tokens: int) -> bool:
+def _can_join(group: list[Piece], max_chars: float, max_tokens: int) -> bool:
     """Return whether a chunk of `group` keeps its bounds, by the sum of its tokens."""
     if group[-1].end - group[0].start > max_chars:
         return False
     return sum(piece.num_tokens or 0 for piece in group) <= max_tokens
 
 
-def _num_lead_ins(group: list[_Piece], piece: _Piece, target: int, max_tokens: int) -> int:
+def _num_lead_ins(group: list[Piece], piece: Piece, target: int, max_tokens: int) -> int:
     """Return how many pieces at the end of `group` should go with `piece` into the next chunk."""
     num_moved = 0
     while num_moved < min(len(group), _MAX_LEAD_INS) and group[-1 - num_moved].is_lead_in:
         is_short = group[-1 - num_moved].num_chars <= _TAIL * target
         moved = [*group[len(group) - 1 - num_moved :], piece]
-        if not _can_join(moved, (2 if is_short else _WHOLE) * target, max_tokens):
+        if not _can_join(moved, (2 if is_short else WHOLE) * target, max_tokens):
             break
         num_moved += 1
     return num_moved
 
 
-def _joined(group: list[_Piece]) -> _Piece:
+def _joined(group: list[Piece]) -> Piece:
     if len(group) == 1:
         return group[0]
     kinds = {piece.kind for piece in group}
@@ -228,7 +159,7 @@ def _joined(group: list[_Piece]) -> _Piece:
     )
 
 
-def _split(text: str, piece: _Piece, limit: int) -> Iterator[_Piece]:
+def _split(text: str, piece: Piece, limit: int) -> Iterator[Piece]:
     """Cut a piece into parts of about equal length, at most `limit`, at its best places."""
     start, end = piece.start, piece.end
     whole = replace(piece, is_lead_in=False, num_tokens=None)
@@ -266,29 +197,16 @@ def _between_characters(text: str, start: int, cut: int) -> int:
     return cut
 
 
-def _trimmed(text: str, piece: _Piece) -> _Piece | None:
-    """Drop the white space around a piece, but keep the indent of its first line."""
-    body = text[piece.start : piece.end]
-    end = piece.start + len(body.rstrip())
-    start = piece.end - len(body.lstrip())
-    if start >= end:
-        return None
-    line_start = max(text.rfind("\n", piece.start, start) + 1, piece.start)
-    if start - line_start <= _MAX_INDENT and not text[line_start:start].strip(" \t"):
-        start = line_start
-    return replace(piece, start=start, end=end)
-
-
 def _fit(
     text: str,
-    pieces: Sequence[_Piece],
+    pieces: Sequence[Piece],
     count_tokens: Callable[[Sequence[str]], list[int]],
     max_tokens: int,
-) -> list[_Piece]:
+) -> list[Piece]:
     """Trim and count what is not counted yet, and cut what has too many tokens, until all fit."""
-    fitting: list[_Piece] = []
+    fitting: list[Piece] = []
     while pieces:
-        parts: list[_Piece] = []
+        parts: list[Piece] = []
         for piece in _counted(text, pieces, count_tokens):
             assert piece.num_tokens is not None
             if piece.num_tokens <= max_tokens:
@@ -310,24 +228,27 @@ def _fit(
 
 def _counted(
     text: str,
-    pieces: Sequence[_Piece],
+    pieces: Sequence[Piece],
     count_tokens: Callable[[Sequence[str]], list[int]],
-) -> Iterator[_Piece]:
+) -> Iterator[Piece]:
     for i in range(0, len(pieces), _COUNTED_AT_ONCE):
         batch = pieces[i : i + _COUNTED_AT_ONCE]
         yield from (piece for piece in batch if piece.num_tokens is not None)
-        trimmed = [_trimmed(text, piece) for piece in batch if piece.num_tokens is None]
-        new = [piece for piece in trimmed if piece is not None]
+        bare = [trimmed(text, piece) for piece in batch if piece.num_tokens is None]
+        new = [piece for piece in bare if piece is not None]
         counts = count_tokens([text[p.start : p.end] for p in new]) if new else []
         for piece, num_tokens in zip(new, counts, strict=True):
             yield replace(piece, num_tokens=num_tokens)
 
 
-def _to_chunks(text: str, pieces: list[_Piece]) -> list[Chunk]:
+def _to_chunks(text: str, pieces: list[Piece]) -> list[Chunk]:
     chunks = []
     num_chars = num_bytes = 0  # how far the text has been measured
     for piece in pieces:
-        start = num_bytes + len(text[num_chars : piece.start].encode())
+        if piece.start < num_chars:
+            start = num_bytes - len(text[piece.start : num_chars].encode())
+        else:
+            start = num_bytes + len(text[num_chars : piece.start].encode())
         body = text[piece.start : piece.end]
         end = start + len(body.encode())
         chunks.append(Chunk(start=start, end=end, text=body, heading_path=piece.heading_path))

@@ -127,6 +127,8 @@ def distinct(passages: Sequence[Passage], *, threshold: float = DEFAULT_THRESHOL
 
     Compared exactly, by the text of the chunks alone. One changed word changes five shingles, so
     that short passages differ sooner than long ones: a word in the middle of 50 leaves .80.
+    Overlapping passages of one document share a place and are no copies of each other: of them one
+    goes only where an earlier one holds the whole of it.
 
     Raises:
         ValueError: the threshold is not above 0 and at most 1.
@@ -135,9 +137,20 @@ def distinct(passages: Sequence[Passage], *, threshold: float = DEFAULT_THRESHOL
     kept: list[int] = []
     found = [shingles(passage.chunk.text) for passage in passages]
     for i, own in enumerate(found):
-        if all(resemblance(own, found[j]) < threshold for j in kept):
+        if not any(
+            _repeats(passages[i], passages[j]) and resemblance(own, found[j]) >= threshold
+            for j in kept
+        ):
             kept.append(i)
     return kept
+
+
+def _repeats(later: Passage, earlier: Passage) -> bool:
+    """Return whether text that both have is there twice, or there is no more in the later one."""
+    one, other = later.chunk, earlier.chunk
+    is_apart = one.start >= other.end or one.end <= other.start
+    is_within = other.start <= one.start and one.end <= other.end
+    return later.document_id != earlier.document_id or is_apart or is_within
 
 
 def _check(threshold: float) -> None:

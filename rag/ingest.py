@@ -29,7 +29,8 @@ from rag.source_files import source_files, upload_uri
 class Ingestor:
     """Brings sources into the collections of one store with one embedder.
 
-    No chunk has more than `max_chunk_tokens` tokens, nor more than the embedder reads.
+    No chunk has more than `max_chunk_tokens` tokens, nor more than the embedder reads; chunks of
+    running text begin with up to `chunk_overlap` tokens of the one before.
     Sources of one run whose texts resemble each other by `near_duplicates` or more are stored and
     reported as such; 0 compares none.
     Safe for threads if both are; two runs over the same files at once would both embed them.
@@ -42,13 +43,20 @@ class Ingestor:
         *,
         limits: ParseLimits = DEFAULT_LIMITS,
         max_chunk_tokens: int = MAX_CHUNK_TOKENS,
+        chunk_overlap: int = 0,
         near_duplicates: float = DEFAULT_THRESHOLD,
     ) -> None:
+        """Take the store, the embedder and the options of the run.
+
+        Raises:
+            ValueError: the overlap is not less than half of the tokens of a chunk.
+        """
         self._store = store
         self._embedder = embedder
         self._limits = limits
         self._near_duplicates = near_duplicates
-        self._recipe = Recipe(max_tokens=min(max_chunk_tokens, embedder.max_tokens))
+        most = min(max_chunk_tokens, embedder.max_tokens)
+        self._recipe = Recipe(max_tokens=most, overlap=chunk_overlap)
 
     def plan(self, scan: Scan, collection: str) -> IngestPlan:
         """Return what `apply` would do; changes nothing, and makes no collection.

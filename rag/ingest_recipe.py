@@ -7,6 +7,8 @@ collection has one, and changing it keeps the chunks.
 from dataclasses import dataclass
 from typing import Final
 
+from rag.chunking import check_overlap
+
 # Each is raised whenever the same input gives another output.
 READING: Final = 2  # bytes to text: `rag.parsing` and the loaders
 CUTTING: Final = 2  # text to chunks: `rag.chunking`
@@ -17,20 +19,37 @@ MAX_CHUNK_TOKENS: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The versions of the stages and their options; `max_tokens` is None where it is not known."""
+    """The versions of the stages and their options.
+
+    `max_tokens` and `overlap`, tokens of a chunk and of those that it begins with of the one
+    before, are None where they are not known.
+    """
 
     max_tokens: int | None = None
+    overlap: int | None = None
     reading: int = READING
     cutting: int = CUTTING
     placing: int = PLACING
 
+    def __post_init__(self) -> None:
+        if self.max_tokens is not None and self.overlap is not None:
+            check_overlap(self.overlap, self.max_tokens)
+
     def __str__(self) -> str:
-        stages = f"read={self.reading} cut={self.cutting} place={self.placing}"
-        return stages if self.max_tokens is None else f"{stages} tokens={self.max_tokens}"
+        tokens = "" if self.max_tokens is None else f" tokens={self.max_tokens}"
+        # Not said where there is none: so are the recipes written that knew of none.
+        overlap = f" overlap={self.overlap}" if self.overlap else ""
+        return f"read={self.reading} cut={self.cutting} place={self.placing}{tokens}{overlap}"
 
     def is_that_of(self, text: str) -> bool:
         """Whether a stored recipe is this one, as far as both are known."""
-        return text == str(self) if self.max_tokens else text.startswith(f"{self} ")
+        stored = text.split()
+        is_whole = any(part.startswith("tokens=") for part in stored)
+        if self.max_tokens is None:
+            stored = [part for part in stored if not part.startswith("tokens=")]
+        if self.overlap is None:
+            stored = [part for part in stored if not part.startswith("overlap=")]
+        return is_whole and stored == str(self).split()
 
     def places_as(self, text: str) -> bool:
         """Whether chunks were embedded with the same context there."""

@@ -187,6 +187,7 @@ class IngestRun:
             document.text,
             count_tokens=self._embedder.count_tokens,
             max_tokens=self._options.recipe.max_tokens or self._embedder.max_tokens,
+            overlap=self._options.recipe.overlap or 0,
             media_type=document.media_type,
         )
         items = [Item(start=c.start, end=c.end, heading_path=c.heading_path) for c in chunks]

@@ -1,20 +1,21 @@
 """Passages to numbered evidence for a model that is to answer in its own words.
 
     near duplicates out → neighbours of one section merged → within the token budget
-    → best first and second best last → numbered [1] to [n]
+    → (whole sections, where they fit) → best first and second best last → numbered [1] to [n]
 
 Passages are data: each stands on one line, so that none of its lines can pass for a heading of the
 prompt, and what looks like a mark or a special token in it is broken up.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from index.analyser import analyse
 from index.protocol import DocumentRecord
 from rag.citations import Citation
+from rag.dedup import distinct
 from rag.document import Chunk, Passage, check_is_source
+from rag.section import section_of
 
 GENERATIVE_INSTRUCTION = (
     "Answer the question from the numbered evidence in one or two short sentences, and cite the"
@@ -23,7 +24,6 @@ GENERATIVE_INSTRUCTION = (
 )
 GENERATIVE_TOKENS = 640
 MAX_PACKED = 4
-_SAME = 0.9  # of the terms of both: the same text in other clothes
 _MAX_GAP = 4  # bytes of white space that chunking left out between neighbours
 _MARK = re.compile(r"\[(?=\s*\d+\s*\])")
 _SPECIAL = re.compile(r"<(?=\||/?s>|start_of|end_of|bos>|eos>|pad>)|\[(?=/?INST\])", re.IGNORECASE)
@@ -68,14 +68,16 @@ def pack_passages(
     *,
     count_tokens: Callable[[str], int],
     budget: int = GENERATIVE_TOKENS,
+    whole_sections: bool = False,
 ) -> list[PackedPassage]:
     """Return what is read of the passages found, numbered in the order of reading.
 
     `get` returns a document and its text. The first passage is cut rather than left out. What a
-    model wrote gets no number: nothing could bear it out.
+    model wrote gets no number: nothing could bear it out. With `whole_sections` the tokens that are
+    left go to the sections of the passages, the best first: each is read whole where it fits.
     """
     sources = [passage for passage in passages if passage.origin == "source"]
-    merged = _merged(_distinct(sources), get)
+    merged = _merged([sources[i] for i in distinct(sources)], get)
     kept: list[Passage] = []
     left = budget
     for passage in merged:
@@ -88,6 +90,8 @@ def pack_passages(
         if cost <= left:
             kept.append(passage)
             left -= cost
+    if whole_sections:
+        kept = _widened(kept, left, get, count_tokens)
     if len(kept) > 2:  # the second best at the end, where it is read best
         kept = [kept[0], *kept[2:], kept[1]]
     return [
@@ -122,28 +126,71 @@ def as_data(text: str) -> str:
     return _SPECIAL.sub(lambda found: f"{found[0]} ", _MARK.sub("[ ", text))
 
 
-def _distinct(passages: Sequence[Passage]) -> Iterator[Passage]:
-    seen: list[set[str]] = []
-    for passage in passages:
-        terms = set(analyse(passage.chunk.text))
-        if any(len(terms & old) >= _SAME * max(1, len(terms | old)) for old in seen):
-            continue
-        seen.append(terms)
-        yield passage
-
-
 def _merged(
-    passages: Iterator[Passage], get: Callable[[str], tuple[DocumentRecord, str]]
+    passages: Sequence[Passage], get: Callable[[str], tuple[DocumentRecord, str]]
 ) -> list[Passage]:
-    """Return the passages, those that touch in one section of one document as one."""
+    """Return the passages, those that touch or overlap in one section of one document as one."""
     found: list[Passage] = []
     for passage in passages:
-        at = next((i for i, other in enumerate(found) if _touch(passage, other)), None)
-        if at is None:
+        near = [other for other in found if _touch(passage, other)]
+        if not near:
             found.append(passage)
-        else:
-            found[at] = _joined(found[at], passage, get(passage.document_id)[1])
+            continue
+        whole = near[0]
+        for other in (passage, *near[1:]):  # it may be what was missing between two
+            whole = _joined(whole, other, get(passage.document_id)[1])
+        found = [whole if other is near[0] else other for other in found if other not in near[1:]]
     return found
+
+
+def _widened(
+    kept: Sequence[Passage],
+    left: int,
+    get: Callable[[str], tuple[DocumentRecord, str]],
+    count_tokens: Callable[[str], int],
+) -> list[Passage]:
+    """Return the passages as their sections where the tokens that are left allow it.
+
+    A passage that a section of an earlier one holds is read there, and gives its tokens back.
+    """
+
+    def cost(passage: Passage) -> int:
+        return count_tokens(as_evidence(MAX_PACKED, passage))
+
+    found: list[Passage] = []
+    waiting = list(kept)
+    while waiting:
+        passage = waiting.pop(0)
+        whole = _section(passage, get)
+        held = [other for other in (*found, *waiting) if whole and _holds(whole, other)]
+        if whole is not None:
+            gain = cost(passage) + sum(map(cost, held)) + left - cost(whole)
+            if gain >= 0:
+                left, passage = gain, whole
+                found = [other for other in found if other not in held]
+                waiting = [other for other in waiting if other not in held]
+        found.append(passage)
+    return found
+
+
+def _section(passage: Passage, get: Callable[[str], tuple[DocumentRecord, str]]) -> Passage | None:
+    record, text = get(passage.document_id)
+    chunk = passage.chunk
+    section = section_of(text, record.media_type, chunk.start, chunk.end)
+    if section is None:
+        return None
+    words = text.encode()[section.start : section.end].decode()
+    path = section.heading_path
+    whole = Chunk(start=section.start, end=section.end, text=words, heading_path=path)
+    return replace(passage, chunk=whole)
+
+
+def _holds(whole: Passage, other: Passage) -> bool:
+    return (
+        whole.document_id == other.document_id
+        and whole.chunk.start <= other.chunk.start
+        and other.chunk.end <= whole.chunk.end
+    )
 
 
 def _touch(one: Passage, other: Passage) -> bool:

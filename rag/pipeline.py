@@ -149,10 +149,18 @@ class RetrievalPipeline:
         *,
         count_tokens: Callable[[str], int],
         budget: int,
+        whole_sections: bool = False,
     ) -> list[PackedPassage]:
-        """Return the passages as numbered evidence within a budget of tokens."""
+        """Return the passages as numbered evidence within a budget of tokens.
+
+        With `whole_sections` they are filled up to their sections where these fit.
+        """
         return pack_passages(
-            passages, self._open(collection).get, count_tokens=count_tokens, budget=budget
+            passages,
+            self._open(collection).get,
+            count_tokens=count_tokens,
+            budget=budget,
+            whole_sections=whole_sections,
         )
 
 

@@ -200,7 +200,8 @@ def _show_plan(
     from api.cli.index_options import opened_store  # noqa: PLC0415  # not for help
 
     with opened_store(settings, tenant) as store:
-        planned = LookingDesk(store).plan(found, collection)
+        desk = LookingDesk(store, chunk_overlap=settings.chunk_overlap)
+        planned = desk.plan(found, collection)
         try:
             store.info(collection)
             is_new = False

@@ -89,6 +89,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("DEFAULT_COLLECTION", "../etc"),
         ("LOG_LEVEL", "loud"),
         ("CONTEXT_SIZE", "7"),
+        ("CHUNK_OVERLAP", "128"),
     ],
 )
 def test_a_value_out_of_bounds_is_one_sentence_with_name_and_value(

@@ -1,11 +1,13 @@
 """Packing: what is read of what was found, and that it is data whatever it says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from index.protocol import DocumentRecord
+from rag.dedup import distinct
 from rag.document import Chunk, Passage, sha256_hex
 from rag.packing import PackedPassage, as_data, generative_prompt, pack_passages
 
@@ -106,3 +108,66 @@ def test_a_passage_is_one_line_in_which_nothing_is_a_mark_or_a_special_token() -
     for token in ("[3]", "<|", "</s>", "[INST]"):
         assert token not in evidence
     assert as_data("a [note] < b") == "a [note] < b"
+
+
+def at(start: str, end: str, **changes: str) -> Passage:
+    """The span of the document from one text to the end of another."""
+    first, last = DOCUMENT.index(start), DOCUMENT.index(end) + len(end)
+    return passage(DOCUMENT[first:last], start=first, **changes)  # type: ignore[arg-type]
+
+
+def test_overlapping_windows_become_one_passage_without_doubled_text() -> None:
+    windows = [
+        at("Second", "Second part of it."),
+        at("First", "First part of it."),
+        at("First", "Second part of it."),
+        at("part of it.\n\nThird", "far away."),
+    ]
+    (one,) = packed(windows)
+    assert one.passage.chunk.text == DOCUMENT[: DOCUMENT.index(" Words.")]
+    assert one.citation(0, one.passage.chunk.end).quote == one.passage.chunk.text
+
+
+def test_what_joins_two_passages_is_read_once_with_both() -> None:
+    (one,) = packed([at("First", "First part"), at("Third", "far away."), at("part", "Third part")])
+    assert one.passage.chunk.text == DOCUMENT[: DOCUMENT.index(" Words.")]
+
+
+def test_an_overlapping_neighbour_that_says_little_more_is_no_near_duplicate() -> None:
+    text = " ".join(f"word{i}" for i in range(120)) + " And the answer is seven."
+    before = passage(text[: text.index(" And")])
+    after = passage(text[text.index("word2 ") :], start=text.index("word2 "))
+    kept = distinct([before, after])
+    assert kept == [0, 1]
+    assert distinct([before, replace(after, document_id="copy")]) == [0]
+    assert distinct([before, before]) == [0]
+
+
+SECTIONED = "# Tea\n\nThe kettle boils.\n\nשלם, pour it.\n\n## Milk\n\n" + "It is cold. " * 30
+
+
+def read_whole(budget: int, *texts: str) -> list[str]:
+    def get_sectioned(document_id: str) -> tuple[DocumentRecord, str]:
+        return replace(get(document_id)[0], media_type="text/markdown"), SECTIONED
+
+    data = SECTIONED.encode()
+    found = [passage(text, start=data.index(text.encode()), headings="Tea") for text in texts]
+    read = pack_passages(
+        found,
+        get_sectioned,
+        count_tokens=lambda text: len(text.split()),
+        budget=budget,
+        whole_sections=True,
+    )
+    for one in read:
+        chunk = one.passage.chunk
+        assert data[chunk.start : chunk.end].decode() == chunk.text
+        assert one.citation(chunk.start, chunk.end).quote == chunk.text
+    return [one.passage.chunk.text for one in read]
+
+
+def test_a_section_is_read_whole_where_the_budget_allows_it() -> None:
+    section = "# Tea\n\nThe kettle boils.\n\nשלם, pour it."
+    assert read_whole(20, "שלם, pour it.") == [section]
+    assert read_whole(10, "שלם, pour it.") == ["שלם, pour it."]
+    assert read_whole(24, "pour it.", "kettle") == [section]  # held by it, and not read twice

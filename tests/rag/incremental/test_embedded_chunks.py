@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, update
 
 from index import tables
@@ -9,6 +10,7 @@ from index.database import writing
 from index.store import CollectionStore
 from rag.ingest import Ingestor
 from rag.ingest_plan import Step
+from rag.ingest_recipe import Recipe
 from rag.ingest_report import Outcome
 from rag.ingest_source import scan
 from rag.testing import HashingEmbedder
@@ -182,3 +184,37 @@ def test_token_vectors_are_taken_over_with_the_vectors(
     assert counted(applied(ingestor, folder)) == {"docs/guide.md": ("updated", 1, 4)}
     assert embedder.num_encoded == 1
     assert store.maintenance("docs").verify().problems == ()
+
+
+def test_another_overlap_embeds_the_chunks_that_differ(
+    store: CollectionStore, embedder: HashingEmbedder, folder: Path
+) -> None:
+    (folder / "guide.md").write_text(
+        "# G\n\n" + "".join(f"Bee {i} is at home. " for i in range(99))
+    )
+    applied(Ingestor(store, embedder), folder)
+    embedder.batch_sizes.clear()
+    overlapping = Ingestor(store, embedder, chunk_overlap=24)
+    assert plan_of(overlapping, folder).count(Step.REDO) == 3
+    reports = applied(overlapping, folder)
+    assert list(counted(reports)) == ["docs/guide.md"]  # the others have one chunk
+    assert reports["docs/guide.md"].num_reused == 1  # nothing is before the first
+    assert embedder.num_encoded == reports["docs/guide.md"].num_embedded > 0
+    assert counted(applied(overlapping, folder)) == {}
+
+
+def test_an_overlap_of_half_of_what_an_embedder_reads_is_refused(store: CollectionStore) -> None:
+    with pytest.raises(ValueError, match="chunk_overlap must be at least 0 and less than half"):
+        Ingestor(store, HashingEmbedder(), max_chunk_tokens=64, chunk_overlap=32)
+
+
+def test_recipes_are_compared_as_far_as_they_are_known() -> None:
+    plain, wide = Recipe(max_tokens=256, overlap=0), Recipe(max_tokens=256, overlap=32)
+    assert str(plain) == str(Recipe(max_tokens=256))  # as it was written before there was overlap
+    assert plain.is_that_of(str(plain))
+    assert not plain.is_that_of(str(wide))
+    assert not wide.is_that_of(str(plain))
+    assert Recipe().is_that_of(str(wide))
+    assert Recipe(overlap=32).is_that_of(str(wide))
+    assert not Recipe(overlap=0).is_that_of(str(wide))
+    assert not Recipe().is_that_of("")
