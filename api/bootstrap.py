@@ -19,7 +19,7 @@ from api.gate_files import GATES, GateFiles
 from api.plan_files import PLANS, PlanFiles
 from api.readiness import Readiness
 from api.search_bootstrap import planned_search
-from api.settings import Settings, unworkable_settings
+from api.settings import PYTHON_COLLECTION, Settings, unworkable_settings
 from api.state_database import index_folder
 from api.tenant import place_of
 from api.tenant_bootstrap import PRIORS, Shared, build_tenant
@@ -249,7 +249,12 @@ def _engine_of(settings: Settings, decoder: Decoder, ring: KeyRing | None) -> En
 
 
 def index_language_topics(application: Application, on_progress: OnProgress | None = None) -> None:
-    """Index the Python language reference into the default collection; quick when it is there."""
+    """Index the Python language reference into its collection; quick when it is there.
+
+    Does nothing where another collection is the default: nobody else's documents are added to.
+    """
+    if application.settings.default_collection != PYTHON_COLLECTION:
+        return
 
     def report(progress: Progress) -> None:
         if on_progress is not None and progress.phase == "embed":
@@ -257,7 +262,7 @@ def index_language_topics(application: Application, on_progress: OnProgress | No
 
     topics = language_topics()
     application.ingestor.ingest_documents(
-        topics, application.settings.default_collection, total=len(topics), on_progress=report
+        topics, PYTHON_COLLECTION, total=len(topics), on_progress=report
     )
 
 
@@ -276,12 +281,13 @@ def watch_indexes(application: Application) -> None:
 def start_library_indexing(application: Application) -> None:
     """Index the docstrings of the standard library in the background, giving way to chats.
 
-    Does nothing where the setting `index_library` is off.
+    Does nothing where the setting `index_library` is off, or another collection is the default.
     """
-    if not application.settings.index_library:
+    settings = application.settings
+    if not settings.index_library or settings.default_collection != PYTHON_COLLECTION:
         return
     application.background.start(
-        application.settings.default_collection,
+        PYTHON_COLLECTION,
         partial(library_docstrings, on_skip=_log_skip),
         label=LIBRARY_LABEL,
         total=count(),

@@ -20,7 +20,7 @@ from llm.async_engine import AsyncEngine
 from rag.corpus import Corpus
 from rag.evaluation_set import EvaluationItem, read_set
 from rag.late_interaction import TokenEncoder
-from rag.plan_tuning import OnProgress, PlanTuner
+from rag.plan_tuning import OnProgress, PlanTuner, answerable
 from rag.question_building import RULE_KINDS, build_set
 
 NUM_BUILT = 100
@@ -103,6 +103,7 @@ def plan_tuning(  # noqa: PLR0913  # all but the place by name
                 items = build_set(corpus, num=NUM_BUILT, kinds=RULE_KINDS, seed=seed).items
             else:
                 items = read_set(source)
+            answerable(items, collection)  # before the models are loaded
             embedder = bootstrap.embedder_alone(settings)
             engine = bootstrap.open_scorer(settings)
             search = planned_search(

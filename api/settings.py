@@ -104,6 +104,9 @@ def default_state() -> Path:
     return platformdirs.user_data_path("causerie", appauthor=False)
 
 
+PYTHON_COLLECTION = "python"  # the built-in documents; filled where it is the default
+
+
 class Settings(BaseSettings):
     """What the environment says, as values; each name with `CAUSERIE_` before it is a variable."""
 
@@ -147,7 +150,10 @@ class Settings(BaseSettings):
     watermark_key_file: Folder | None = None
     watermark_keys: SecretStr | None = None
     default_collection: str = Field(
-        default="python", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+        default=PYTHON_COLLECTION,
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
     )
     index_library: bool = True
     answer: Annotated[Literal["extractive", "generative"], Lowercase] = "extractive"

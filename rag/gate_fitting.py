@@ -24,7 +24,7 @@ FeaturesOf = Callable[[EvaluationItem], GateFeatures]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A question's features, whether the collection answers it, and the document it is about."""
+    """A question's features, whether it is answered, and its document; tied ones share a name."""
 
     example: GateExample
     document: str
@@ -68,9 +68,9 @@ class GateFit:
 
 def judged(items: Sequence[EvaluationItem], features_of: FeaturesOf) -> Iterator[Judged]:
     """Yield the examples of each question, with what is found without what it holds out."""
+    groups = _groups(items)
     for item in items:
-        documents = dict.fromkeys([*(one.uri for one in item.relevant), *item.held_out])
-        document = next(iter(documents), item.id)
+        document = groups.get(next(iter(_documents(item)), ""), item.id)
         for variant in (item, *_without_its_documents(item)):
             features = features_of(variant)
             example = GateExample(features=features, is_answerable=variant.answerable)
@@ -113,6 +113,23 @@ def left_out(
             p[i] = gate.p_answerable(examples[i].features)
             told[i] = p[i] >= gate.threshold
     return p, told
+
+
+def _documents(item: EvaluationItem) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*(one.uri for one in item.relevant), *item.held_out]))
+
+
+def _groups(items: Sequence[EvaluationItem]) -> dict[str, str]:
+    """Return for each document the first of those that questions to several tie it to."""
+    first: dict[str, str] = {}
+    for item in items:
+        names = {first.get(one, one) for one in _documents(item)}
+        if not names:
+            continue
+        root = min(names)
+        first.update(dict.fromkeys(_documents(item), root))
+        first.update({one: root for one, name in first.items() if name in names})
+    return first
 
 
 def _without_its_documents(item: EvaluationItem) -> Iterator[EvaluationItem]:

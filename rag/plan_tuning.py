@@ -4,7 +4,7 @@
 
 One is turned on only where the lower end of its gain's interval is above 0 and the 95th percentile
 of its search time is within the budget. Where several are, they are tried together, and what is
-kept is the better of that and the best one alone. Each interval stands for itself: of twelve
+kept is the better of that and the best one alone. Each interval stands for itself: of thirteen
 techniques that do nothing, one in four runs turns one on.
 """
 
@@ -94,6 +94,22 @@ class TunedPlan:
         return {**asdict(self), "plan": self.plan.changes()}
 
 
+def answerable(items: Sequence[EvaluationItem], name: str) -> list[EvaluationItem]:
+    """Return the questions that a collection is tuned on: those that it answers.
+
+    Raises:
+        PlanError: they are too few.
+    """
+    found = [item for item in items if item.answerable]
+    if len(found) < FEWEST_QUESTIONS:
+        raise PlanError(
+            f"{len(found)} answerable questions are too few to tell what helps; at least"
+            f" {FEWEST_QUESTIONS} are needed: make more with 'python -m api eval build {name} --num"
+            " 100', or name a file with --queries"
+        )
+    return found
+
+
 class PlanTuner:
     """Tries techniques on the questions of one collection."""
 
@@ -116,12 +132,7 @@ class PlanTuner:
         self._search = search
         self._collection = collection
         self._name = name
-        self._items = [item for item in items if item.answerable]
-        if len(self._items) < FEWEST_QUESTIONS:
-            raise PlanError(
-                f"{len(self._items)} answerable questions are too few to tell what helps; at least"
-                f" {FEWEST_QUESTIONS} are needed"
-            )
+        self._items = answerable(items, name)
         self._budget_ms = budget_ms
         self._seed = seed
         self._on_progress = on_progress
@@ -150,7 +161,7 @@ class PlanTuner:
             trials=tuple(
                 one
                 if one.name in kept or not one.is_on
-                else replace(one, is_on=False, why=f"helps, but not beside {', '.join(kept)}")
+                else replace(one, is_on=False, why=f"helps, but not beside {kept[-1]}")
                 for one in trials
             ),
         )

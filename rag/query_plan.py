@@ -91,7 +91,7 @@ class QueryPlan:
     @property
     def needs_engine(self) -> bool:
         """Whether a search by it needs the chat model."""
-        return self.asks_model or self.rerank == "query-likelihood"
+        return self.asks_model or self.rewrite == "model" or self.rerank == "query-likelihood"
 
     @property
     def is_fused_search(self) -> bool:

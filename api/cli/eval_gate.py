@@ -63,7 +63,10 @@ def gate(  # noqa: PLR0913  # options of a command
     with gate_fitting(settings, tenant, collection, with_model=with_model) as (pipeline_for, gates):
         if reset:
             gates.forget(collection)
-            print(f"{collection}: the gate that is shipped is used again")
+            if as_json:
+                print(json.dumps({"kept": False, "reset": True}))
+            else:
+                print(f"{collection}: the gate that is shipped is used again")
             return
         path = set_file or default_set(settings, tenant, collection)
         if set_file is None and not path.exists():
@@ -124,7 +127,8 @@ def _print(found: GateFit, is_kept: bool, dry_run: bool) -> None:
     if is_kept:
         console.print("the new gate is kept and used from now on; --reset takes it away")
     elif dry_run:
-        console.print("nothing was kept")
+        would = "would be kept" if found.is_better else "decides no better and would not be kept"
+        console.print(f"nothing was kept; the new gate {would}")
     else:
         console.print("the new gate decides no better and was not kept; --force keeps it")
 

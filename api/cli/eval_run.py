@@ -100,6 +100,7 @@ def run(  # noqa: PLR0913  # options of a command
         json_file.write_text(json.dumps(to_json(record, summary, comparison), indent=2) + "\n")
     if html is not None:
         html.write_text(page_of(record, summary, comparison, before), encoding="utf-8")
+        print(f"report: {html}")
     if gate and comparison is not None and comparison.losses:
         raise typer.Exit(3)
 

@@ -23,6 +23,7 @@ from api.plan_files import PLANS, KeptPlan, PlanFiles
 from api.tenant import place_of
 from rag.plan_tuning import DEFAULT_BUDGET_MS
 
+SHOW_EXAMPLE = "Example: python -m api rag show manuals"
 TUNE_EXAMPLE = "Example: python -m api rag tune manuals --budget-ms 500"
 
 rag_app = typer.Typer(
@@ -86,13 +87,16 @@ def tune(  # options of a command
             "questions_from": tuning.questions_from,
             "seed": seed,
             **tuned.to_json(),
+            "kept": not dry_run,
         }
         if not dry_run:
             tuning.files.save(collection, KeptPlan(plan=tuned.plan, report=report))
     _show(collection, report, as_json=as_json)
+    if dry_run and not as_json:
+        print("nothing was kept")
 
 
-@rag_app.command("show")
+@rag_app.command("show", epilog=SHOW_EXAMPLE)
 def show(collection: Collection, as_json: AsJson = False, tenant: Tenant = "") -> None:
     """Show the plan of a collection, and the tuning that chose it.
 

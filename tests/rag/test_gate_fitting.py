@@ -41,8 +41,19 @@ def test_each_question_is_asked_with_and_without_the_documents_that_answer_it() 
         ("Who is it?", ("9.md",), False),
         ("How hot is it?", (), True),
     ]
-    assert [one.document for one in examples] == ["1.md", "1.md", "9.md", "0.md"]
+    assert [one.document for one in examples] == ["0.md", "0.md", "9.md", "0.md"]
     assert [one.example.is_answerable for one in examples] == [True, False, False, True]
+
+
+def test_documents_that_a_question_ties_together_share_a_fold() -> None:
+    items = [
+        item(1, relevant=(Relevant(uri="c"), Relevant(uri="b"))),
+        item(2, relevant=(Relevant(uri="d"),)),
+        item(3, relevant=(Relevant(uri="a"), Relevant(uri="c"))),
+        item(4, relevant=(Relevant(uri="b"),)),
+    ]
+    found = [one.document for one in judged(items, lambda _: GateFeatures())]
+    assert found == [*"aaddaaaa"]
 
 
 def examples(num: int, *, noise: float) -> list[Judged]:

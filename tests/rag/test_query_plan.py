@@ -27,3 +27,13 @@ def test_a_plan_comes_back_from_what_it_changes() -> None:
 def test_what_is_no_plan_is_refused_with_the_name(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         QueryPlan.from_changes(changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "needs"),
+    [({}, False), ({"rewrite": "model"}, True), ({"hyde": 2}, True), ({"mmr": 0.5}, False)],
+)
+def test_a_plan_says_whether_it_needs_the_chat_model(
+    changes: dict[str, object], needs: bool
+) -> None:
+    assert QueryPlan.from_changes(changes).needs_engine is needs
