@@ -10,7 +10,7 @@ from typing import Final
 from rag.chunking import check_overlap
 
 # Each is raised whenever the same input gives another output.
-READING: Final = 2  # bytes to text: `rag.parsing` and the loaders
+READING: Final = 3  # bytes to text: `rag.parsing` and the loaders
 CUTTING: Final = 2  # text to chunks: `rag.chunking`
 PLACING: Final = 1  # a chunk to the text that is embedded: `rag.passage_text`
 

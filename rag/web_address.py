@@ -6,6 +6,7 @@ a password, and the metadata of a cloud (server-side request forgery).
 
 import contextlib
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from rag.errors import FailureCode, WebSourceError
 MAX_URL_CHARS = 2000
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # the last 32 bits are an address of IPv4 (RFC 6052)
+_ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 _SAFE = "%/:?#[]@!$&'()*+,;=~-._"
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -57,12 +59,17 @@ def web_address(url: str) -> WebAddress:
     if parts.query:
         target += "?" + quote(parts.query, safe=_SAFE)
     return WebAddress(
-        url=url.partition("#")[0],
+        url=normalised(url),
         is_secure=parts.scheme == "https",
         host=host,
         port=port if port is not None else _PORTS[parts.scheme],
         target=target,
     )
+
+
+def normalised(url: str) -> str:
+    """Return a URL without its fragment, its scheme and host in lower case (RFC 3986, 6.2.2.1)."""
+    return _ORIGIN.sub(lambda found: found[0].lower(), url.partition("#")[0])
 
 
 def resolved(host: str, port: int) -> list[str]:

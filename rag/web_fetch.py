@@ -5,12 +5,14 @@ the address that was checked, so that a name cannot turn to another one in betwe
 Proxies of the environment are not used: they would look the name up themselves.
 """
 
+import contextlib
 import http.client
 import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from typing import NamedTuple
@@ -79,7 +81,8 @@ def fetch(
 
     Args:
         url: http or https.
-        known: facts of the last fetch; `etag` and `last_modified` are sent along.
+        known: facts of the last fetch; `etag` and `last_modified` are sent along, to the address
+            alone that they came from (`fetched_from`, else `url`).
         allow_private: whether the addresses of `url` may be private ones. Those of a redirect may
             not, unless they are the same.
         limits: for all of it, redirects included.
@@ -90,30 +93,61 @@ def fetch(
     """
     where = web_address(url)
     private: Collection[str] = ()
-    headers = dict(_HEADERS)
-    for name, key in (("If-None-Match", "etag"), ("If-Modified-Since", "last_modified")):
-        if value := (known or {}).get(key):
-            headers[name] = str(value)
+    conditions = _conditions(known or {})
+    tagged = str((known or {}).get("fetched_from") or where.url)
     with _Clock(limits.wall_s) as clock:
         for hop in range(limits.redirects + 1):
-            may_be_private = None if allow_private and hop == 0 else private
-            addresses = checked(where, resolve, may_be_private)
-            if allow_private and hop == 0:
-                private = frozenset(addresses)
-            answer = _ask(where, addresses, headers, limits, clock)
+            asked = conditions if where.url == tagged else {}
+            with _of_redirect(hop):
+                may_be_private = None if allow_private and hop == 0 else private
+                addresses = checked(where, resolve, may_be_private)
+                if allow_private and hop == 0:
+                    private = frozenset(addresses)
+                answer = _ask(where, addresses, asked, limits, clock)
             if answer.status == _NOT_MODIFIED:
                 return None
             if not answer.location:
                 return Fetched(answer.headers, answer.body, where)
-            where = web_address(urljoin(where.url, answer.location))
+            with _of_redirect(hop + 1):
+                where = _target(where, answer.location)
     reason = f"it was sent on more than {limits.redirects} times"
     raise WebSourceError(reason, FailureCode.UNREACHABLE)
+
+
+def _conditions(known: Mapping[str, str | int]) -> dict[str, str]:
+    """Return the headers that ask for a page only if it is no longer the known one."""
+    names = {"If-None-Match": "etag", "If-Modified-Since": "last_modified"}
+    return {name: str(known[key]) for name, key in names.items() if known.get(key)}
+
+
+@contextmanager
+def _of_redirect(hop: int) -> Iterator[None]:
+    """Let an error say that it is about the target of a redirect, not about the named URL."""
+    try:
+        yield
+    except WebSourceError as error:
+        if hop == 0:
+            raise
+        reason = f"the target of its redirect: {error.reason}"
+        raise WebSourceError(reason, error.code) from error
+
+
+def _target(where: WebAddress, location: str) -> WebAddress:
+    """Return where a server sends on to; `http.client` reads the bytes of headers as Latin-1."""
+    with contextlib.suppress(UnicodeError):
+        location = location.encode("latin-1").decode()
+    try:
+        url = urljoin(where.url, location)
+    except ValueError as error:
+        reason = f"this is no URL: {location[:80]!a}"
+        raise WebSourceError(reason, FailureCode.UNSUPPORTED) from error
+    return web_address(url)
 
 
 def _ask(
     where: WebAddress,
     addresses: list[str],
-    headers: Mapping[str, str],
+    conditions: Mapping[str, str],
     limits: FetchLimits,
     clock: "_Clock",
 ) -> _Answer:
@@ -121,9 +155,9 @@ def _ask(
     try:
         connection = _connected(where, addresses, clock)
         try:
-            connection.request("GET", where.target, headers=dict(headers))
+            connection.request("GET", where.target, headers={**_HEADERS, **conditions})
             with connection.getresponse() as response:
-                return _answer(response, where, limits)
+                return _answer(response, where, limits, is_conditional=bool(conditions))
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, zlib.error) as error:
@@ -162,11 +196,17 @@ def _connected(
     return connection
 
 
-def _answer(response: http.client.HTTPResponse, where: WebAddress, limits: FetchLimits) -> _Answer:
+def _answer(
+    response: http.client.HTTPResponse,
+    where: WebAddress,
+    limits: FetchLimits,
+    *,
+    is_conditional: bool,
+) -> _Answer:
     headers = response.headers
     if response.status in _REDIRECTS and (location := headers.get("Location", "")):
         return _Answer(response.status, headers, b"", location)
-    if response.status == _NOT_MODIFIED:
+    if response.status == _NOT_MODIFIED and is_conditional:
         return _Answer(response.status, headers, b"", "")
     if response.status != _OK:
         reason = f"{where.host} answered {response.status} {response.reason}"[:200].rstrip()
@@ -196,6 +236,8 @@ def _body(response: http.client.HTTPResponse, limits: FetchLimits) -> bytes:
         _check_size(len(body), limits)
     if response.length:  # what was announced and did not come
         raise http.client.IncompleteRead(b"", response.length)
+    if unpacker is not None and not unpacker.eof:  # no length is announced where it is not known
+        raise WebSourceError("its packed content is cut short", FailureCode.UNREACHABLE)
     return bytes(body)
 
 

@@ -12,7 +12,7 @@ from rag.errors import ParseError
 from rag.ingest_report import FileReport, Outcome
 from rag.ingest_source import Look
 from rag.parsing import ParseLimits, parse
-from rag.web_address import MAX_URL_CHARS, Resolve, resolved
+from rag.web_address import MAX_URL_CHARS, Resolve, normalised, resolved
 from rag.web_content import file_name, in_utf8
 from rag.web_fetch import DEFAULT_FETCH_LIMITS, Fetched, FetchLimits, fetch
 
@@ -37,7 +37,7 @@ class WebSource:
         limits: FetchLimits = DEFAULT_FETCH_LIMITS,
         resolve: Resolve = resolved,
     ) -> None:
-        self._url = url.partition("#")[0]
+        self._url = normalised(url)
         self._known = known
         self._allow_private = allow_private
         self._limits = limits
@@ -46,7 +46,7 @@ class WebSource:
 
     @property
     def uri(self) -> str:
-        """Return the URL without its fragment."""
+        """Return the URL without its fragment, its scheme and host in lower case."""
         return self._url
 
     @property
@@ -98,10 +98,13 @@ class WebSource:
         )
 
     def _facts(self, fetched: Fetched) -> dict[str, str]:
+        final = fetched.final.url if fetched.final.url != self.uri else ""
+        if final and not _is_fit(final):
+            return {}  # what a server says of its version is of no use without the address
         facts = {
             "etag": fetched.headers.get("ETag", ""),
             "last_modified": fetched.headers.get("Last-Modified", ""),
-            "fetched_from": fetched.final.url if fetched.final.url != self.uri else "",
+            "fetched_from": final,
         }
         return {key: value for key, value in facts.items() if _is_fit(value)}
 

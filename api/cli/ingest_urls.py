@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from api.settings import Settings
 from index.errors import UnknownCollectionError
 from index.protocol import DocumentRecord
+from rag.web_address import normalised
 from rag.web_source import KnownPage, WebSource
 
 
@@ -25,7 +26,7 @@ def web_sources(
     with opened_store(settings, tenant) as store:
         try:
             stored = store.open(collection)
-            records = [stored.find(word.partition("#")[0]) for word in words]
+            records = [stored.find(normalised(word)) for word in words]
         except UnknownCollectionError:
             pass  # nothing is known of them
     return [

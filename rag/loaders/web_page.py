@@ -1,12 +1,16 @@
-"""HTML: the main text as Markdown by trafilatura; where it finds nothing, all text of the page.
+"""HTML: the main text as Markdown by trafilatura; where it finds none, the text we find ourselves.
+
+On a short page trafilatura takes all text there is, menus included and tables a line a cell.
 
 Nothing is fetched: links, images and scripts of the page stay untouched.
 """
 
 import re
+from configparser import ConfigParser
 from html.parser import HTMLParser
 
 import trafilatura
+from trafilatura.settings import DEFAULT_CONFIG
 
 from rag.loaders.base import Extraction, one_line, tidy
 from rag.loaders.charset import Decoded, decode
@@ -30,6 +34,10 @@ _UNSEEN = frozenset({"head", "iframe", "noscript", "object", "script", "style", 
 _CELLS = frozenset({"td", "th"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 # fmt: on
+_BOILERPLATE = frozenset({"aside", "footer", "header", "nav"})
+_OWN_HEADERS = frozenset({"article", "main"})  # whose header and footer belong to the text
+_BARE = frozenset({"body", "p"})
+_SHORT = DEFAULT_CONFIG.getint("DEFAULT", "MIN_EXTRACTED_SIZE")  # characters
 
 
 def load_web_page(data: bytes) -> Extraction:
@@ -37,11 +45,8 @@ def load_web_page(data: bytes) -> Extraction:
     decoded = _decoded(data)
     page = tidy(decoded.text)
     stripper = _stripped(page)
-    text = trafilatura.extract(
-        page, output_format="markdown", include_tables=True, include_comments=False
-    )
     return Extraction(
-        text=tidy(text) if text and text.strip() else stripper.text(),
+        text=tidy(_main_text(page, stripper)),
         title=one_line(stripper.title()),
         metadata=encoding_facts(decoded),
     )
@@ -51,6 +56,34 @@ def page_text(data: bytes) -> tuple[str, str]:
     """Return all visible text of a page, headings marked by `#`, and its title."""
     stripper = _stripped(tidy(_decoded(data).text))
     return tidy(stripper.text()), one_line(stripper.title())
+
+
+def _main_text(page: str, stripper: "TagStripper") -> str:
+    text, tags = _extracted(page, DEFAULT_CONFIG)
+    if not text.strip():
+        return stripper.main_text()
+    if tags <= _BARE:  # the mark of text that was taken as it came
+        scarce = ConfigParser()
+        scarce.read_dict({"DEFAULT": {**DEFAULT_CONFIG["DEFAULT"], "min_extracted_size": "0"}})
+        found, _ = _extracted(page, scarce)
+        # More than can be seen comes out of the data of a script, which would show it.
+        if len(found) < _SHORT and _num_letters(text) <= _num_letters(stripper.text()):
+            return stripper.main_text()
+    return text
+
+
+def _extracted(page: str, config: ConfigParser) -> tuple[str, set[str]]:
+    """Return what trafilatura takes for the main text, and the elements that it is made of."""
+    found = trafilatura.bare_extraction(
+        page, include_formatting=True, include_tables=True, include_comments=False, config=config
+    )
+    if found is None or isinstance(found, dict):
+        return "", set()
+    return found.text or "", {str(element.tag) for element in found.body.iter()}
+
+
+def _num_letters(text: str) -> int:
+    return sum(char.isalnum() for char in text)
 
 
 def _decoded(data: bytes) -> Decoded:
@@ -81,11 +114,21 @@ class TagStripper(HTMLParser):
         self._in_title = False
         self._num_pre = 0
         self._cell_at = -1  # how many parts there were when a cell began
+        self._open: list[tuple[str, int]] = []  # elements of a region, and where they begin
+        self._left_out: list[tuple[int, int]] = []  # the parts of menus and the like
+        self._main: list[tuple[int, int]] = []  # the parts of `main`
 
     def text(self) -> str:
         """Return the text of what was fed so far."""
-        lines = (_row(line).rstrip() for line in "".join(self._parts).split("\n"))
-        return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
+        return _lines_of(self._parts)
+
+    def main_text(self) -> str:
+        """Return the text of `main` without menus and the like; all text where nothing is left."""
+        parts = self._parts.copy()
+        for start, end in self._left_out:
+            parts[start:end] = [""] * (end - start)
+        main = [part for start, end in self._main for part in parts[start:end]]
+        return _lines_of(main) or _lines_of(parts) or self.text()
 
     def title(self) -> str:
         """Return the content of the `title` element."""
@@ -99,6 +142,8 @@ class TagStripper(HTMLParser):
             self._unseen.clear()
         elif tag in _UNSEEN:
             self._unseen.append(tag)
+        elif tag in _BOILERPLATE or tag in _OWN_HEADERS:
+            self._open.append((tag, len(self._parts)))
         if tag in _PARAGRAPHS or tag in _LINES:
             self._break(tag)
             self._num_pre += tag == "pre"
@@ -122,6 +167,8 @@ class TagStripper(HTMLParser):
         elif tag in _PARAGRAPHS or tag in _LINES:
             self._num_pre -= tag == "pre" and self._num_pre > 0
             self._break(tag)
+        if tag in _BOILERPLATE or tag in _OWN_HEADERS:
+            self._end_region(tag)
 
     def handle_data(self, data: str) -> None:
         """Keep visible text; white space counts only inside `pre`."""
@@ -134,6 +181,20 @@ class TagStripper(HTMLParser):
                     data = data.lstrip()
             self._parts.append(data)
 
+    def _end_region(self, tag: str) -> None:
+        """Note the parts of an element that ends; one that is never closed is not left out."""
+        names = [name for name, _ in self._open]
+        if tag not in names:
+            return
+        at = len(names) - 1 - names[::-1].index(tag)
+        span = (self._open[at][1], len(self._parts))
+        is_own = tag in {"header", "footer"} and not _OWN_HEADERS.isdisjoint(names[:at])
+        if tag == "main" and "main" not in names[:at]:
+            self._main.append(span)
+        elif tag in _BOILERPLATE and not is_own:
+            self._left_out.append(span)
+        del self._open[at:]
+
     def _break(self, tag: str) -> None:
         if not self._parts or self._unseen:
             return
@@ -143,6 +204,11 @@ class TagStripper(HTMLParser):
             self._parts.append("\n\n")
         elif tag == "br" or not self._parts[-1].endswith("\n"):
             self._parts.append("\n")
+
+
+def _lines_of(parts: list[str]) -> str:
+    lines = (_row(line).rstrip() for line in "".join(parts).split("\n"))
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
 
 
 def _row(line: str) -> str:

@@ -41,6 +41,21 @@ def test_a_page_is_ingested_beside_files_and_not_sent_again(
         assert [file["code"] for file in files[1:]] == ["address refused", "address refused"]
 
 
+@pytest.mark.usefixtures("here")
+def test_a_page_that_fails_ends_no_run_and_its_host_has_no_upper_case(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("ingest", "--collection", "web", "--json", "--allow-private")
+    with web_server() as base:
+        bad = [f"{base}/to?http://[bad/x", f"{base}/unasked"]
+        for outcome in ("added", "unchanged"):
+            capsys.readouterr()
+            assert run(*words, *bad, base.replace("http", "HTTP") + "/bees") == 1
+            files = json.loads(capsys.readouterr().out)["files"]
+            assert [file.get("code") for file in files[:2]] == ["unsupported", "http status"]
+            assert (files[2]["uri"], files[2]["outcome"]) == (f"{base}/bees", outcome)
+
+
 def test_beside_a_running_server_a_page_is_refused_in_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

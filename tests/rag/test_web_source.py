@@ -1,5 +1,6 @@
 """Against a real server on this machine; `private` addresses are those of it."""
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -67,6 +68,31 @@ def test_what_has_not_changed_is_not_sent_again(base: str) -> None:
         assert source.load(DEFAULT_LIMITS).text == found.text  # asked for again, all of it
 
 
+@pytest.mark.parametrize("metadata", [{}, {"etag": '"v1"', "fetched_from": "http://a.example/"}])
+def test_an_unasked_not_modified_is_a_failure(base: str, metadata: dict[str, str | int]) -> None:
+    known = KnownPage(source_sha256="0" * 64, metadata=metadata)
+    for source in (
+        WebSource(f"{base}/unasked", known=known, allow_private=True),
+        WebSource(f"{base}/unasked", allow_private=True),
+    ):
+        refused = source.look(DEFAULT_LIMITS).refused
+        assert refused is not None
+        assert refused.code is FailureCode.HTTP_STATUS
+        assert "answered 304 Not Modified" in refused.reason
+        with pytest.raises(WebSourceError, match="answered 304"):
+            source.load(DEFAULT_LIMITS)
+
+
+def test_a_tag_is_sent_to_the_address_alone_that_it_came_from(base: str) -> None:
+    known = KnownPage(source_sha256="0" * 64, metadata={"etag": '"v1"'})
+    look = WebSource(f"{base}/moved", known=known, allow_private=True).look(DEFAULT_LIMITS)
+    assert look.sha256 == sha256_hex(b"the first version")  # the tag was one of `/moved`
+    found = load(f"{base}/moved")
+    known = KnownPage(source_sha256="0" * 64, metadata=found.metadata)
+    look = WebSource(f"{base}/moved", known=known, allow_private=True).look(DEFAULT_LIMITS)
+    assert look.sha256 == known.source_sha256  # the tag was one of `/tagged`
+
+
 def test_a_look_fetches_and_a_load_reads_what_came(base: str) -> None:
     before = Handler.num_asked
     source = WebSource(f"{base}/bees", allow_private=True)
@@ -89,6 +115,29 @@ def test_redirects_are_followed_and_named(base: str) -> None:
     assert found.metadata["fetched_from"] == f"{base}/bees"
 
 
+def test_a_redirect_in_utf_8_is_followed(base: str) -> None:
+    assert load(f"{base}/umlaut").text.strip() == "the page of sizes"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/to?http://[bad/x", r"redirect: this is no URL: 'http://\[bad/x'"),
+        ("/to?http://a.example:99999/", "redirect: this is no URL"),
+        ("/to?ftp://a.example/", "redirect: only http and https"),
+        ("/to?http://127.0.0.2/", r"redirect: 127\.0\.0\.2 has the address"),
+        ("/to?/absent", "redirect: 127.* answered 404"),
+        ("/to?/to?/picture", "redirect: its content type"),
+    ],
+)
+def test_an_error_says_that_the_target_of_a_redirect_is_meant(
+    base: str, path: str, said: str
+) -> None:
+    refused = WebSource(base + path, allow_private=True).look(DEFAULT_LIMITS).refused
+    assert refused is not None
+    assert re.match("the target of its " + said, refused.reason)
+
+
 @pytest.mark.parametrize(
     ("path", "said", "code"),
     [
@@ -99,6 +148,7 @@ def test_redirects_are_followed_and_named(base: str) -> None:
         ("/bomb", "more than 1000000 bytes", FailureCode.TOO_LARGE),
         ("/drip", "took more than 0.5 s", FailureCode.TIMEOUT),
         ("/slow-head", "took more than 0.5 s", FailureCode.TIMEOUT),
+        ("/half-packed", "packed content is cut short", FailureCode.UNREACHABLE),
         ("/cut", "no answer that can be read", FailureCode.UNREACHABLE),
         ("/to?" * 6 + "/bees", "sent on more than 5 times", FailureCode.UNREACHABLE),
         ("/to?file:///etc/passwd", "only http and https", FailureCode.UNSUPPORTED),
@@ -203,7 +253,15 @@ def test_the_parts_of_a_url() -> None:
     found = web_address("https://Bücher.example/ä?q=ü#part")
     assert (found.host, found.port, found.is_secure) == ("xn--bcher-kva.example", 443, True)
     assert found.target == "/%C3%A4?q=%C3%BC"
-    assert found.url == "https://Bücher.example/ä?q=ü"
+    assert found.url == "https://bücher.example/ä?q=ü"
+
+
+def test_scheme_and_host_are_in_lower_case_and_the_path_stays(base: str) -> None:
+    url = base.replace("http", "HTTP") + "/bees?A=B#C"
+    assert WebSource(url).uri == f"{base}/bees?A=B"
+    assert WebSource("HTTPS://Bees.Example?A").uri == "https://bees.example?A"
+    assert web_address("Http://Bees.Example:80/A").url == "http://bees.example:80/A"
+    assert "fetched_from" not in load(base.replace("http", "HTTP") + "/bees").metadata
 
 
 @pytest.mark.parametrize("bad", [{"wall_s": 0}, {"body_bytes": 0}, {"redirects": -1}])

@@ -21,6 +21,7 @@ PAGES: dict[str, tuple[str, bytes]] = {
     "/picture": ("image/png", b"\x89PNG"),
     "/wrong": ("application/pdf", b"no PDF at all"),
     "/": ("text/plain", b"the start page"),
+    "/gr%C3%B6%C3%9Fe": ("text/plain", b"the page of sizes"),
 }
 
 
@@ -65,6 +66,20 @@ class Handler(BaseHTTPRequestHandler):
         self.head(200, "text/plain", **{"Content-Encoding": "gzip"})
         self.write(gzip.compress(b"packed words " * 20_000))
 
+    def send_half_packed(self) -> None:
+        self.head(200, "text/plain", **{"Content-Encoding": "gzip"})
+        whole = gzip.compress(b"".join(b"word %d " % number for number in range(20_000)))
+        self.write(whole[: len(whole) // 2])
+
+    def send_unasked(self) -> None:
+        self.send_response(304)
+        self.end_headers()
+
+    def send_umlaut(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "/größe".encode().decode("latin-1"))  # sent as Latin-1
+        self.end_headers()
+
     def send_odd(self) -> None:
         self.head(200, "text/plain", **{"Content-Encoding": "br"})
 
@@ -86,6 +101,13 @@ class Handler(BaseHTTPRequestHandler):
         self.head(200, "text/plain", **{"Content-Length": "1000"})
         while self.write(b"x"):
             time.sleep(0.05)
+
+    def send_moved(self) -> None:
+        """Sends on to `/tagged` and has the same tag as that."""
+        self.send_response(302)
+        self.send_header("ETag", '"v1"')
+        self.send_header("Location", "/tagged")
+        self.end_headers()
 
     def send_tagged(self) -> None:
         if self.headers["If-None-Match"] == '"v1"' or self.headers["If-Modified-Since"]:

@@ -16,14 +16,47 @@ def test_the_main_text_of_a_page_becomes_markdown_without_menus_and_scripts() ->
     assert "color" not in found.text
 
 
-def test_a_page_where_trafilatura_finds_nothing_gives_all_its_text(
+SHORT = """<html><head><title>T</title></head><body><header><h1>The shop</h1></header>
+<nav>Home | About</nav><main><header><h1>Opening hours</h1></header><p>We open at nine.</p>
+<table><tr><th>Day</th><th>Hours</th></tr><tr><td>Monday</td><td>9 to 5</td></tr></table></main>
+<aside>Buy now</aside><footer>Imprint</footer><script>track()</script></body></html>"""
+SHORT_SAYS = "# Opening hours\n\nWe open at nine.\n\n| Day | Hours |\n| Monday | 9 to 5 |"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        SHORT,
+        SHORT.replace("main>", "article>"),
+        SHORT.replace("</nav>", ""),  # it is never closed: it ends nothing
+        SHORT.replace("<body>", "<body><main></main>"),
+    ],
+)
+def test_a_short_page_gives_its_main_text_in_its_order(page: str) -> None:
+    assert load_web_page(page.encode()).text == SHORT_SAYS
+
+
+def test_a_page_of_menus_alone_gives_all_its_text() -> None:
+    page = "<body><nav>Home</nav><main> </main><footer>Imprint</footer></body>"
+    assert load_web_page(page.encode()).text == "Home\n\nImprint"
+
+
+def test_a_text_that_a_script_would_show_is_found_in_its_data() -> None:
+    text = "Bees fly far in May. " * 20
+    data = f'<script type="application/ld+json">{{"articleBody": "{text}"}}</script>'
+    found = load_web_page(f"<html><body><div>Loading</div>{data}</body></html>".encode())
+    assert found.text.count("Bees fly far") == 20
+    assert "Loading" not in found.text
+
+
+def test_a_page_where_trafilatura_finds_nothing_gives_its_main_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trafilatura, "extract", lambda *_, **__: None)
+    monkeypatch.setattr(trafilatura, "bare_extraction", lambda *_, **__: None)
     found = load_web_page(WEB_PAGE.encode())
     assert found.title == "Keeping bees & wasps"
-    assert found.text.startswith("Home Shop\n\n# Keeping bees\n\nA hive needs")
-    assert found.text.endswith("| Month | Honey |\n| May | 3 kg |\n\nImprint")
+    assert found.text.startswith("# Keeping bees\n\nA hive needs")
+    assert found.text.endswith("| Month | Honey |\n| May | 3 kg |")
     assert "tracked" not in found.text
 
 
