@@ -57,7 +57,8 @@ class ClaimCheck:
 
 def check_claim(sentence: str, source: str) -> ClaimCheck:
     """Compare a sentence, without its marks, with the text that it cites."""
-    if fold_text(sentence).rstrip(".!? ") in fold_text(source):
+    said = fold_text(sentence).strip('"').rstrip(".!? ")  # a whole sentence may be a quotation
+    if said in fold_text(source):
         return ClaimCheck(cover=1.0, is_verbatim=True, problems=())
     says_something = bool(analyse(sentence))
     return ClaimCheck(

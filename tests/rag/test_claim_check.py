@@ -66,3 +66,9 @@ def test_a_sentence_that_shares_little_is_unsupported_without_a_problem() -> Non
     assert not check.problems
     assert verdict_on(check) == "unsupported"
     assert verdict_on(check_claim("It is so.", SOURCE)) == "unsupported"
+
+
+def test_a_sentence_that_is_a_quotation_as_a_whole_is_verbatim() -> None:
+    source = "The kettle holds one litre. It boils."
+    assert check_claim('"The kettle holds one litre."', source).is_verbatim
+    assert not check_claim('"The kettle holds two litres."', source).is_verbatim
