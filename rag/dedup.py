@@ -36,10 +36,14 @@ Signature = UInt64[np.ndarray, " 128"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearDuplicate:
-    """A text that came before and resembles this one; `resemblance` is estimated, 0 to 1."""
+    """A text that came before and resembles this one; `resemblance` is estimated, 0 to 1.
+
+    `is_equal` tells whether they are the same character by character.
+    """
 
     uri: str
     resemblance: float
+    is_equal: bool = False
 
 
 def shingles(text: str) -> Shingles:
@@ -96,30 +100,39 @@ class NearDuplicates:
         self._threshold = threshold
         self._uris: list[str] = []
         self._signatures: list[Signature] = []
+        self._digests: list[int] = []
         self._bands: dict[tuple[int, bytes], list[int]] = {}
 
     def add(self, uri: str, text: str) -> NearDuplicate | None:
         """Keep `text` under `uri` and return the earlier text that resembles it most, if any.
 
-        Of texts that resemble it alike the first is returned; a blank text resembles none.
+        Of texts that resemble it alike an equal one is returned, else the first; a blank text
+        resembles none.
         """
         found = shingles(text)
         if not len(found):
             return None
         new = signature(found)
+        digest = _hash(text)
         bands = [(i, new[i * _BAND : (i + 1) * _BAND].tobytes()) for i in range(NUM_BANDS)]
         candidates = sorted({number for band in bands for number in self._bands.get(band, ())})
         nearest = max(
-            ((estimated(self._signatures[number], new), -number) for number in candidates),
-            default=(0.0, 0),
+            (
+                (estimated(self._signatures[number], new), self._digests[number] == digest, -number)
+                for number in candidates
+            ),
+            default=(0.0, False, 0),
         )
         for band in bands:
             self._bands.setdefault(band, []).append(len(self._uris))
         self._uris.append(uri)
         self._signatures.append(new)
+        self._digests.append(digest)
         if nearest[0] < self._threshold:
             return None
-        return NearDuplicate(uri=self._uris[-nearest[1]], resemblance=nearest[0])
+        return NearDuplicate(
+            uri=self._uris[-nearest[2]], resemblance=nearest[0], is_equal=nearest[1]
+        )
 
 
 def distinct(passages: Sequence[Passage], *, threshold: float = DEFAULT_THRESHOLD) -> list[int]:

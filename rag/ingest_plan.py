@@ -80,8 +80,8 @@ class IngestPlan:
     num_chunks: int = 0
 
     def count(self, step: Step) -> int:
-        """Return how many sources have this step."""
-        return Counter(one.step for one in self.steps)[step]
+        """Return how many sources have this step, but for those that `failed_before`."""
+        return Counter(one.step for one in self.steps if not one.failed_before)[step]
 
     @property
     def failed_before(self) -> Sequence[str]:
@@ -179,7 +179,7 @@ def make_plan(
         removed=removed,
         forgotten=forgotten,
         doubts=[d for d in (_doubt(f, known, notes, removed) for f in scan.folders) if d],
-        num_chunks=_num_chunks(steps, notes),
+        num_chunks=_num_chunks(steps, notes, known),
     )
 
 
@@ -216,8 +216,13 @@ def _doubt(
     )
 
 
-def _num_chunks(steps: Sequence[PlannedSource], notes: Mapping[str, SourceNote]) -> int:
-    """Estimate the chunks of what is new or changed, by what sources of the same kind made."""
+def _num_chunks(
+    steps: Sequence[PlannedSource], notes: Mapping[str, SourceNote], known: Mapping[str, str]
+) -> int:
+    """Estimate the chunks of what is new or changed, by what sources of the same kind made.
+
+    What failed before is expected to fail again, and a copy takes the vectors of the other.
+    """
     num_bytes: Counter[str] = Counter()
     num_chunks: Counter[str] = Counter()
     for uri, note in notes.items():
@@ -225,9 +230,14 @@ def _num_chunks(steps: Sequence[PlannedSource], notes: Mapping[str, SourceNote])
             num_bytes[_ending(uri)] += note.num_bytes
             num_chunks[_ending(uri)] += note.num_chunks
     total = 0.0
+    there = set(known.values())
     for one in steps:
-        if one.step not in {Step.ADD, Step.CHANGE}:
+        if one.step not in {Step.ADD, Step.CHANGE} or one.failed_before:
             continue
+        if one.look.sha256 in there:
+            continue
+        if one.look.sha256:
+            there.add(one.look.sha256)
         ending = _ending(one.uri)
         a_chunk = _BYTES_A_CHUNK.get(ending, _BYTES_A_CHUNK_OF_TEXT)
         if num_chunks[ending]:

@@ -30,7 +30,8 @@ class FileReport:
     A document that was stored with a part missing (a page that cannot be read) says so there too.
     `was` is the uri that a renamed one had. Of the chunks, `num_embedded` went through the embedder
     in this run and `num_reused` kept or took over vectors that were stored. `near_duplicate_of` is
-    the uri of an earlier source of the run with nearly the same text; both are stored.
+    the uri of an earlier source of the run with nearly the same text, or, where `is_same_text`,
+    exactly the same; both are stored.
     """
 
     uri: str
@@ -44,6 +45,7 @@ class FileReport:
     num_embedded: int = 0
     num_reused: int = 0
     near_duplicate_of: str = ""
+    is_same_text: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

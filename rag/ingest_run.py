@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeVar
 from index.protocol import DocumentRecord, Item, NewDocument
 from index.source_notes import SourceNote
 from rag.chunking import chunk
-from rag.dedup import NearDuplicates
+from rag.dedup import NearDuplicate, NearDuplicates
 from rag.document import Document
 from rag.document_store import StoredDocuments
 from rag.embedder import Embedder
@@ -28,6 +28,7 @@ from rag.vector_reuse import VectorReuse, is_as_stored, same_source
 
 _NOTES_AT_ONCE = 200
 _KEPT_AT_ONCE = 500
+_COPIES_AT_ONCE = 500
 _T = TypeVar("_T")
 
 
@@ -86,7 +87,7 @@ class _Pending(NamedTuple):
     planned: PlannedSource
     document: Document
     items: list[Item]
-    near_duplicate_of: str = ""
+    near: NearDuplicate | None = None
 
 
 class IngestRun:
@@ -105,6 +106,7 @@ class IngestRun:
         self._reports: dict[int, FileReport] = {}
         self._pending: dict[int, _Pending] = {}
         self._kept: dict[int, PlannedSource] = {}  # of which the documents are still to be found
+        self._copies: dict[int, PlannedSource] = {}  # read once what has the same bytes is stored
         self._notes: list[SourceNote] = []
         self._removed = dict.fromkeys(options.removed)
         least = options.near_duplicates
@@ -133,8 +135,10 @@ class IngestRun:
                 while self._queue.has_full_window and not self._hooks.is_cancelled():
                     self._store(self._queue.embed_window())
             self._find_kept()
-            while not self._queue.is_empty and not self._hooks.is_cancelled():
-                self._store(self._queue.embed_window())
+            self._empty_queue()
+            self._read_copies()
+            for number, one in self._copies.items():
+                self._settle(number, _cancelled(one.uri))
             for number, pending in self._pending.items():
                 self._settle(number, _cancelled(pending.planned.uri))
             removed = [] if self._hooks.is_cancelled() else self._remove()
@@ -152,7 +156,31 @@ class IngestRun:
             if len(self._kept) >= _KEPT_AT_ONCE:
                 self._find_kept()
         else:
+            self._read_or_put_off(number, one)
+
+    def _empty_queue(self) -> None:
+        """Embed and store all that waits, unless cancelled."""
+        while not self._queue.is_empty and not self._hooks.is_cancelled():
+            self._store(self._queue.embed_window())
+
+    def _read_or_put_off(self, number: int, one: PlannedSource) -> None:
+        """Read a source; one whose bytes another is being embedded for waits for its vectors."""
+        sha256 = one.look.sha256
+        if not any(p.document.source_sha256 == sha256 for p in self._pending.values()):
             self._try_to_read(number, one)
+            return
+        self._copies[number] = one
+        if len(self._copies) >= _COPIES_AT_ONCE:
+            self._empty_queue()
+            self._read_copies()
+
+    def _read_copies(self) -> None:
+        """Read what was put off; where the first of its kind failed, the next one is the first."""
+        while self._copies and not self._hooks.is_cancelled():
+            copies, self._copies = self._copies, {}
+            for number, one in copies.items():
+                self._read_or_put_off(number, one)
+            self._empty_queue()
 
     def _find_kept(self) -> None:
         """Report on the unchanged sources at hand; one whose document was deleted since is read."""
@@ -197,7 +225,7 @@ class IngestRun:
             return
         texts = passage_texts(document.title, chunks, self._embedder, uri=document.uri)
         self._queue.put(number, texts, self._ready(one, document, texts))
-        self._pending[number] = _Pending(one, document, items, near.uri if near else "")
+        self._pending[number] = _Pending(one, document, items, near)
 
     def _ready(
         self, one: PlannedSource, document: Document, texts: Sequence[str]
@@ -248,12 +276,14 @@ class IngestRun:
             ],
         )
         for embedded, report, record in zip(ready, reports, records, strict=True):
-            del self._pending[embedded.key]
+            done = self._pending.pop(embedded.key).document
+            self._known[done.uri] = done.source_sha256
+            self._twins.setdefault(done.source_sha256, []).append(done.uri)
             found = replace(report, document_id=record.id, num_bytes=record.num_bytes)
             self._settle(embedded.key, found)
 
     def _report(self, pending: _Pending, embedded: Embedded) -> FileReport:
-        uri, was = pending.planned.uri, pending.planned.was
+        uri, was, near = pending.planned.uri, pending.planned.was, pending.near
         outcome = Outcome.UPDATED if uri in self._known else Outcome.ADDED
         num_chunks = len(pending.items)
         return FileReport(
@@ -264,7 +294,8 @@ class IngestRun:
             was=was,
             num_embedded=embedded.num_embedded,
             num_reused=num_chunks - embedded.num_embedded,
-            near_duplicate_of=pending.near_duplicate_of,
+            near_duplicate_of=near.uri if near else "",
+            is_same_text=near is not None and near.is_equal,
         )
 
     def _remove(self) -> list[FileReport]:

@@ -16,25 +16,26 @@ _STYLES = {
     "failed": "red", "removed": "magenta", "skipped": "yellow", "not read": "yellow",
     "unchanged": "dim",
 }  # fmt: skip
+_NO_FOLDING = 1_000_000  # characters; a table is as wide as its longest row needs
 
 
 def print_plan(collection: str, plan: IngestPlan, *, is_new: bool) -> None:
-    """Print what would be done; of what is unchanged and of what is not read, the number."""
+    """Print what would be done, and why files are not read; of what is unchanged, the number."""
     failed = set(plan.failed_before)
     rows = []
     for one in plan.steps:
         if one.uri in failed and one.note is not None:
             rows.append((one.uri, "failed before", f"{one.note.code}; it is tried again"))
-        elif one.look.refused is not None and one.look.refused.outcome is Outcome.FAILED:
-            rows.append((one.uri, "failed", one.look.refused.reason))
-        elif one.look.refused is None and one.step is not Step.KEEP:
+        elif one.look.refused is not None:
+            rows.append((one.uri, Step.REFUSE.value, one.look.refused.reason))
+        elif one.step is not Step.KEEP:
             rows.append((one.uri, one.step.value, f"was {one.was}" if one.was else ""))
     rows += [(uri, "removed", "its file is gone") for uri in plan.removed]
     _print_rows(("file", "plan", "remark"), rows)
     where = f"{collection} (new)" if is_new else collection
     counts = plan_counts(plan)
     words = ", ".join(f"{num} {name}" for name, num in counts.items() if num) or "no file found"
-    line = f"{where}: {words}; up to about {plan.num_chunks} chunks to embed"
+    line = f"{where}: {words}; up to about {chunks_in_words(plan.num_chunks)} to embed"
     console = Console()
     console.print(Text(line), soft_wrap=True)
     for doubt in plan.doubts:
@@ -43,7 +44,7 @@ def print_plan(collection: str, plan: IngestPlan, *, is_new: bool) -> None:
 
 
 def plan_counts(plan: IngestPlan) -> dict[str, int]:
-    """Return how many sources there are of each kind."""
+    """Return how many sources there are of each kind; each source counts once."""
     return {
         **{step.value: plan.count(step) for step in Step if step is not Step.REFUSE},
         "removed": len(plan.removed),
@@ -88,10 +89,13 @@ def print_reports(collection: str, reports: Sequence[FileReport]) -> None:
             Text(str(report.num_chunks) if report.num_chunks else "", justify="right"),
             Text(remark(report)),
         )
-    console = Console()
-    if table.row_count:
-        console.print(table)
-    console.print(Text(f"{collection}: {summary(reports)}"), soft_wrap=True)
+    _print_table(table)
+    Console().print(Text(f"{collection}: {summary(reports)}"), soft_wrap=True)
+
+
+def chunks_in_words(num: int) -> str:
+    """Return a number of chunks in words."""
+    return f"{num} chunk{'' if num == 1 else 's'}"
 
 
 def outcome_words(report: FileReport) -> str:
@@ -105,7 +109,8 @@ def remark(report: FileReport) -> str:
     if report.was:
         said.append(f"was {report.was}")
     if report.near_duplicate_of:
-        said.append(f"nearly the same text as {report.near_duplicate_of}")
+        how = "the same" if report.is_same_text else "nearly the same"
+        said.append(f"{how} text as {report.near_duplicate_of}")
     if report.num_reused:
         said.append(f"{report.num_embedded} embedded, {report.num_reused} reused")
     return "; ".join(filter(None, said))
@@ -152,12 +157,10 @@ def print_notes(collection: str, notes: Mapping[str, SourceNote]) -> None:
             Text(f"{note.at.astimezone():%m-%d %H:%M}"),
             Text(note.reason),
         )
-    console = Console()
-    if notes:
-        console.print(table)
+    _print_table(table)
     counts = Counter(note.outcome for note in notes.values())
     words = ", ".join(f"{num} {name}" for name, num in sorted(counts.items()))
-    console.print(Text(f"{collection}: {words or 'nothing is noted yet'}"), soft_wrap=True)
+    Console().print(Text(f"{collection}: {words or 'nothing is noted yet'}"), soft_wrap=True)
 
 
 def notes_json(collection: str, notes: Mapping[str, SourceNote]) -> dict[str, Any]:
@@ -184,8 +187,21 @@ def _print_rows(head: Sequence[str], rows: Iterable[tuple[str, str, str]]) -> No
     for name, what, said in rows:
         style = _STYLES.get(what.partition(" ")[0], _STYLES.get(what, "green"))
         table.add_row(Text(name), Text(what, style=style), Text(said))
-    if table.row_count:
-        Console().print(table)
+    _print_table(table)
+
+
+def _print_table(table: Table) -> None:
+    """Print a table that has rows; folded to a terminal's width, elsewhere a line a row."""
+    console = Console()
+    if not table.row_count:
+        return
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = _NO_FOLDING
+    with console.capture() as printed:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def _table(*names: str) -> Table:

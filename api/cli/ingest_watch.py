@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from api.cli.ingest_view import outcome_words, report_json
+from api.cli.ingest_view import chunks_in_words, outcome_words, report_json
 from api.cli.sentences import SENTENCES
 from api.ingest_desk import IngestDesk
 from rag.folder_watch import FolderWatch
@@ -79,7 +79,7 @@ def change_line(report: FileReport) -> str:
     name = f"{report.was} -> {report.uri}" if report.was else report.uri
     said = []
     if report.num_chunks:
-        said = [f"{report.num_embedded} chunks embedded, {report.num_reused} reused"]
+        said = [f"{chunks_in_words(report.num_embedded)} embedded, {report.num_reused} reused"]
     said += [report.reason] if report.reason else []
     about = f" ({'; '.join(said)})" if said else ""
     return f"{datetime.now().astimezone():%H:%M:%S} {outcome_words(report)} {name}{about}"

@@ -31,13 +31,12 @@ def opened_desk(settings: Settings, tenant: str) -> Iterator[IngestDesk]:
             store = stack.enter_context(opened_store(settings, tenant))
             yield ServedIngest(remote, store)
             return
-        from api.ingest_bootstrap import open_ingestor  # noqa: PLC0415
+        from api.ingest_bootstrap import open_ingest  # noqa: PLC0415
 
         # A log line in the middle of a table helps nobody; what fails is told by the command.
         logging.getLogger().setLevel(logging.ERROR)
-        with progress_bars(Console(stderr=True)) as on_progress:
-            ingestor = stack.enter_context(open_ingestor(settings, tenant, on_progress))
-        yield ingestor
+        errors = Console(stderr=True)
+        yield stack.enter_context(open_ingest(settings, tenant, lambda: progress_bars(errors)))
 
 
 def applied(

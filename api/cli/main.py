@@ -46,6 +46,7 @@ ENTRIES: Final = {
         "  python -m api ingest ~/papers notes.md --collection papers\n"
         "  python -m api ingest ~/papers --collection papers --plan\n"
         "  python -m api ingest ~/papers --collection papers --watch\n"
+        "  python -m api ingest http://intranet/rules --collection papers --allow-private\n"
         "  python -m api ingest --collection papers --status",
     ),
     "chat": Entry(

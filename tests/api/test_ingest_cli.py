@@ -3,16 +3,21 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api import bootstrap
+from api.cli.ingest_view import print_reports, remark
+from api.cli.ingest_watch import change_line
 from api.settings import load_settings
 from api.state_lock import held
 from api.testing import application_of_doubles
+from llm.errors import ModelStoreError
 from llm.model_store import ModelStore
+from rag.ingest_report import FileReport, Outcome
 from rag.testing import HashingEmbedder
 from tests.api.conftest import serving
 from tests.api.test_cli import run
@@ -119,3 +124,99 @@ def test_what_failed_is_listed_first_with_its_code(
 @pytest.mark.parametrize("words", [(), ("no/such/file",), ("no/such/file", "--plan")])
 def test_what_is_not_there_is_told(words: tuple[str, ...]) -> None:
     assert run("ingest", *words, "--collection", "pets") == 2
+
+
+def test_a_plan_counts_what_failed_once_and_says_what_is_not_read(
+    place: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "xyz":
+        (folder / f"{name}.pdf").write_bytes(b"%PDF-1.4 nothing " + name.encode())
+    assert of_command(capsys, str(folder), code=1)["failed"] == 3
+    (folder / "d.txt").write_text("Ants march.")
+    plan = of_command(capsys, str(folder), "--plan")
+    names = ["added", "unchanged", "not_read", "failed_before", "estimated_chunks"]
+    assert [plan[name] for name in names] == [1, 3, 1, 3, 1]
+    assert run("ingest", str(folder), "--collection", "pets", "--plan") == 0
+    lines = capsys.readouterr().out.splitlines()
+    (photo,) = [line for line in lines if line.startswith("notes/photo.jpg")]
+    assert "not read" in photo
+    assert ".jpg" in photo.partition("not read")[2]  # the reason, on the same line
+    assert "up to about 1 chunk to embed" in lines[-2]
+
+
+def test_a_line_a_file_where_the_output_is_no_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = FileReport(uri="n" * 60, outcome=Outcome.FAILED, reason="a long reason " * 20)
+    print_reports("pets", [report])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].endswith(("a long reason " * 20).rstrip())
+    assert lines[0] == lines[0].rstrip()
+
+
+def test_a_copy_is_said_to_be_one() -> None:
+    report = FileReport(uri="b", outcome=Outcome.ADDED, near_duplicate_of="a")
+    assert remark(report) == "nearly the same text as a"
+    assert remark(replace(report, is_same_text=True)) == "the same text as a"
+
+
+def test_a_change_of_one_chunk_is_told_in_the_singular() -> None:
+    report = FileReport(uri="b", outcome=Outcome.ADDED, num_chunks=1, num_embedded=1)
+    assert "(1 chunk embedded, 0 reused)" in change_line(report)
+
+
+class Models:
+    """Counts how often the embedding model is loaded; an error where there is none."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.num_loads = 0
+        self.is_missing = False
+        monkeypatch.setattr(bootstrap, "embedder_alone", self.load)
+        monkeypatch.setattr(ModelStore, "resolve", lambda *_: None)
+        monkeypatch.setenv("CAUSERIE_EMBEDDING_MODEL", "hashing")
+
+    def load(self, _: object) -> HashingEmbedder:
+        if self.is_missing:
+            raise ModelStoreError("hashing is not on this machine")
+        self.num_loads += 1
+        return HashingEmbedder()
+
+
+def test_the_model_is_loaded_once_something_is_to_be_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = Models(monkeypatch)
+    url = "http://127.0.0.1:9/x"
+    found = of_command(capsys, url, code=1)
+    assert [file["code"] for file in found["files"]] == ["address refused"]
+    assert models.num_loads == 0
+    assert run("ingest", "--collection", "pets", "--status") == 1  # no collection was made
+    assert of_command(capsys, str(folder))["chunks_embedded"] == 3
+    assert models.num_loads == 1
+    (folder / "c.txt").unlink()
+    done = of_command(capsys, str(folder))
+    assert (done["unchanged"], done["removed"], done["skipped"]) == (2, 1, 1)
+    assert of_command(capsys, str(folder), url, code=1)["unchanged"] == 2
+    assert models.num_loads == 1
+    (folder / "d.txt").write_text("Ants march.")
+    (folder / "b.txt").unlink()
+    models.is_missing = True
+    capsys.readouterr()
+    assert run("ingest", str(folder), "--collection", "pets") == 1
+    assert "hashing is not on this machine" in capsys.readouterr().err
+    models.is_missing = False
+    assert of_command(capsys, str(folder))["removed"] == 1  # nothing was done before
+    assert models.num_loads == 2
+    # Where another model is set, even an unchanged folder says so.
+    monkeypatch.setenv("CAUSERIE_EMBEDDING_MODEL", "other")
+    of_command(capsys, str(folder))
+    assert models.num_loads == 3
+
+
+def test_help_shows_how_a_page_of_a_private_network_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("ingest", "--help") == 0
+    example = "python -m api ingest http://intranet/rules --collection papers --allow-private"
+    assert example in " ".join(capsys.readouterr().out.split())

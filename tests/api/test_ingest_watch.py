@@ -111,11 +111,11 @@ def test_files_that_come_change_and_go_are_found_so(folder: Path, tmp_path: Path
         assert watched.found("mole digs") == set()
         lines = [line.split(" ", 1)[1] for line in watched.end(signal.SIGTERM).splitlines()]
     assert lines[:5] == [
-        *(f"added notes/{n}.txt (1 chunks embedded, 0 reused)" for n in "abcd"),
+        *(f"added notes/{n}.txt (1 chunk embedded, 0 reused)" for n in "abcd"),
         "pets: 4 added; chunks: 4 embedded, 0 reused; watching, Ctrl-C ends it",
     ]
-    assert "added notes/new.txt (1 chunks embedded, 0 reused)" in lines
-    assert "updated notes/new.txt (1 chunks embedded, 0 reused)" in lines
+    assert "added notes/new.txt (1 chunk embedded, 0 reused)" in lines
+    assert "updated notes/new.txt (1 chunk embedded, 0 reused)" in lines
     renamed = "renamed notes/new.txt -> notes/sub/bird.txt (0 chunks embedded, 1 reused)"
     assert renamed in lines
     assert "removed notes/sub/bird.txt" in lines

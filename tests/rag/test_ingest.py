@@ -253,7 +253,7 @@ def test_the_total_of_a_stream_of_documents_may_be_known_or_not(
 
 def test_every_batch_waits_for_a_pause(memory: MemoryStore, embedder: HashingEmbedder) -> None:
     batches_before: list[int] = []
-    documents = [document(f"{i}", "text") for i in range(40)]
+    documents = [document(f"{i}", f"text {i}") for i in range(40)]
     Ingestor(memory, embedder).ingest_documents(
         documents, "docs", pause=lambda: batches_before.append(len(embedder.batch_sizes))
     )

@@ -218,3 +218,34 @@ def test_recipes_are_compared_as_far_as_they_are_known() -> None:
     assert Recipe(overlap=32).is_that_of(str(wide))
     assert not Recipe(overlap=0).is_that_of(str(wide))
     assert not Recipe().is_that_of("")
+
+
+def test_copies_in_one_run_are_embedded_once(
+    ingestor: Ingestor, embedder: HashingEmbedder, store: CollectionStore, folder: Path
+) -> None:
+    for name in ("copy.md", "zcopy.md"):
+        (folder / name).write_text((folder / "guide.md").read_text())
+    assert plan_of(ingestor, folder).num_chunks < 8
+    reports = applied(ingestor, folder)
+    assert counted(reports) == {
+        "docs/a.txt": ("added", 1, 0),
+        "docs/copy.md": ("added", 5, 0),
+        "docs/guide.md": ("added", 0, 5),
+        "docs/sub/b.txt": ("added", 1, 0),
+        "docs/zcopy.md": ("added", 0, 5),
+    }
+    assert embedder.num_encoded == 7
+    assert reports["docs/zcopy.md"].near_duplicate_of == "docs/copy.md"
+    assert reports["docs/zcopy.md"].is_same_text
+    copies = {"docs/copy.md", "docs/guide.md", "docs/zcopy.md"}
+    assert found(store, embedder, "hornets") >= copies
+
+
+def test_copies_of_what_cannot_be_read_all_fail(ingestor: Ingestor, folder: Path) -> None:
+    for name in ("x.pdf", "y.pdf"):
+        (folder / name).write_bytes(b"%PDF-1.4 nothing")
+    reports = applied(ingestor, folder)
+    assert {reports[f"docs/{n}.pdf"].outcome for n in "xy"} == {Outcome.FAILED}
+    assert len(reports) == 5
+    plan = plan_of(ingestor, folder)
+    assert (plan.count(Step.ADD), len(plan.failed_before), plan.num_chunks) == (0, 2, 0)
