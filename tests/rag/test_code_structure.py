@@ -142,8 +142,9 @@ def test_sections_follow_each_other_and_hold_all_of_the_text(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
-    ["# a\n" * 300_000, "def f(): 1\n" * 100_000, '"""\n' + "\n" * 999_999, "(" * 1_000_000,
-     "class A:\n" + " def f(self): 1\n" * 80_000, "f(\n" * 300_000, "x" * 2_000_000],
+    # Small enough for a slow machine that traces lines; in squared time each would take minutes.
+    ["# a\n" * 60_000, "def f(): 1\n" * 20_000, '"""\n' + "\n" * 199_999, "(" * 200_000,
+     "class A:\n" + " def f(self): 1\n" * 20_000, "f(\n" * 60_000, "x" * 2_000_000],
     ids=lambda text: repr(text[:8]),
 )  # fmt: skip
 @pytest.mark.parametrize("is_python", [True, False])
