@@ -98,4 +98,4 @@ def test_a_megabyte_is_signed_within_seconds() -> None:
     text = " ".join(source.choices(words, k=130_000))
     started = time.process_time()
     NearDuplicates().add("long", text)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 20

@@ -14,7 +14,7 @@ from rag.testing import HashingEmbedder
 from tests.rag.hostile_files import GOOD, HOSTILE, INJECTION, RIGHT_TO_LEFT, nested_tables
 from tests.rag.sample_files import pdf
 
-SECONDS = 10  # each is done in far less than one; the machine may be busy
+SECONDS = 30  # each is done in far less than one; the machine may be busy
 
 
 @pytest.mark.parametrize("name", HOSTILE)

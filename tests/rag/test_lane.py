@@ -28,7 +28,7 @@ def test_the_outcomes_come_in_the_order_of_the_lanes_whatever_became_of_them() -
     began = time.monotonic()
     lanes = {"hangs": hanging, "works": quick, "fails": failing, "gives up": giving_up}
     outcomes = RunningLanes(lanes, seconds=0.3).outcomes()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4.5  # what hangs does so for 5 s
     assert list(outcomes) == list(lanes)
     assert outcomes["works"].found is not None
     assert outcomes["works"].problem == ""
