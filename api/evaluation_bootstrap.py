@@ -11,7 +11,7 @@ from api.bootstrap import embedder_alone, open_scorer
 from api.dialog_answerer import DialogAnswerer
 from api.gate_files import GATES, GateFiles
 from api.plan_files import PLANS, PlanFiles
-from api.search_bootstrap import planned_search
+from api.search_bootstrap import search_by_plan
 from api.settings import Settings
 from api.state_database import index_folder, state_database
 from api.tenant import place_of
@@ -91,34 +91,30 @@ def _over(
     settings, tenant, collection = place
     plans = PlanFiles(place_of(settings, tenant).state / PLANS, store.info)
     plan = plans.plan_of(collection)
-    engine = open_scorer(settings) if asks or plan.needs_engine else None
-    search = planned_search(
-        embedder,
+    with search_by_plan(
+        plan,
+        settings=settings,
+        embedder=embedder,
         priors=PRIORS,
         store=store,
-        model=engine,
-        scorer=engine,
-        cross_encoder=settings.cross_encoder if plan.rerank == "cross-encoder" else None,
-    )
+        open_engine=lambda: open_scorer(settings),
+        asks=asks,
+    ) as (search, engine):
 
-    def pipeline_over(
-        gate_of: Callable[[str], GateModel], open_collection: OpenCollection
-    ) -> RetrievalPipeline:
-        return RetrievalPipeline(
-            open_collection,
-            embedder,
-            priors=PRIORS,
-            gate_of=gate_of,
-            plan_of=lambda _: plan,
-            search=search,
-            likelihood=None if engine is None else QuestionLikelihood(engine),
-        )
+        def pipeline_over(
+            gate_of: Callable[[str], GateModel], open_collection: OpenCollection
+        ) -> RetrievalPipeline:
+            return RetrievalPipeline(
+                open_collection,
+                embedder,
+                priors=PRIORS,
+                gate_of=gate_of,
+                plan_of=lambda _: plan,
+                search=search,
+                likelihood=None if engine is None else QuestionLikelihood(engine),
+            )
 
-    try:
         yield pipeline_over, engine
-    finally:
-        if engine is not None:
-            engine.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from api.collection_files import CollectionFiles
 from index.protocol import CollectionInfo
 from rag.errors import GateError
 from rag.gate_model import DEFAULT_GATE, GateModel
@@ -22,8 +23,7 @@ class GateFiles:
     """Keeps one gate a collection; `info` describes a collection by its name."""
 
     def __init__(self, folder: Path, info: Callable[[str], CollectionInfo]) -> None:
-        self._folder = folder
-        self._info = info
+        self._files = CollectionFiles(folder, info)
 
     def gate_of(self, name: str) -> GateModel:
         """Return a collection's gate, the shipped one where it has none.
@@ -31,14 +31,9 @@ class GateFiles:
         Raises:
             UnknownCollectionError: no collection has this name.
         """
-        path = self._path(name)
-        if not path.is_file():
-            return DEFAULT_GATE
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            if kept["of"] != self._identity(name):
-                return DEFAULT_GATE
-            return GateModel.from_json(json.dumps(kept["gate"]))
+            kept = self._files.read(name)
+            return DEFAULT_GATE if kept is None else GateModel.from_json(json.dumps(kept["gate"]))
         except (OSError, ValueError, KeyError, TypeError, GateError) as error:
             logger.warning(
                 "the gate of %r cannot be read: %s; the shipped one is used", name, error
@@ -47,21 +42,8 @@ class GateFiles:
 
     def save(self, name: str, gate: GateModel) -> None:
         """Keep a gate that was fitted on a collection; raises `UnknownCollectionError`."""
-        text = json.dumps({"of": self._identity(name), "gate": json.loads(gate.to_json())})
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(name)
-        new = path.with_suffix(".new")
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        self._files.write(name, {"gate": json.loads(gate.to_json())})
 
     def forget(self, name: str) -> None:
         """Go back to the shipped gate; raises `UnknownCollectionError`."""
-        self._identity(name)
-        self._path(name).unlink(missing_ok=True)
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
-
-    def _identity(self, name: str) -> str:
-        info = self._info(name)
-        return f"{info.created_at.isoformat()} {info.fingerprint}"
+        self._files.forget(name)

@@ -9,7 +9,7 @@ from api import bootstrap
 from api.gate_files import GATES, GateFiles
 from api.passage_search import PassageSearch
 from api.plan_files import PLANS, PlanFiles
-from api.search_bootstrap import planned_search
+from api.search_bootstrap import planned_search, search_by_plan
 from api.settings import Settings
 from api.state_database import index_folder, state_database
 from api.tenant import place_of
@@ -38,23 +38,19 @@ def passage_search(settings: Settings, tenant: str, collection: str) -> Iterator
     place = place_of(settings, tenant)
     with state_database(settings, tenant) as database:
         store = CollectionStore(database, threads=settings.threads or 1, folder=index_folder(place))
-        engine: AsyncEngine | None = None
         try:
             plan = PlanFiles(place.state / PLANS, store.info).plan_of(collection)
-            engine = bootstrap.open_scorer(settings) if plan.needs_engine else None
-            search = planned_search(
-                embedder,
+            with search_by_plan(
+                plan,
+                settings=settings,
+                embedder=embedder,
                 priors=PRIORS,
                 store=store,
-                model=engine,
-                scorer=engine,
-                cross_encoder=settings.cross_encoder if plan.rerank == "cross-encoder" else None,
-            )
-            gates = GateFiles(place.state / GATES, store.info)
-            yield PassageSearch(store, embedder, PRIORS, gates.gate_of, search, lambda _: plan)
+                open_engine=lambda: bootstrap.open_scorer(settings),
+            ) as (search, _):
+                gates = GateFiles(place.state / GATES, store.info)
+                yield PassageSearch(store, embedder, PRIORS, gates.gate_of, search, lambda _: plan)
         finally:
-            if engine is not None:
-                engine.close()
             store.close()
 
 

@@ -4,13 +4,13 @@ A plan belongs to the collection that it was chosen on: one that was made anew u
 or embedded by another model, has the usual plan until it is tuned again.
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from api.collection_files import CollectionFiles
 from index.protocol import CollectionInfo
 from rag.query_plan import DEFAULT_PLAN, QueryPlan
 
@@ -31,8 +31,7 @@ class PlanFiles:
     """Keeps one plan a collection; `info` describes a collection by its name."""
 
     def __init__(self, folder: Path, info: Callable[[str], CollectionInfo]) -> None:
-        self._folder = folder
-        self._info = info
+        self._files = CollectionFiles(folder, info)
 
     def plan_of(self, name: str) -> QueryPlan:
         """Return a collection's plan, the usual one where it has none.
@@ -44,12 +43,9 @@ class PlanFiles:
 
     def kept(self, name: str) -> KeptPlan:
         """Return a collection's plan with its report; raises `UnknownCollectionError`."""
-        path = self._path(name)
-        if not path.is_file():
-            return KeptPlan()
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            if kept["of"] != self._identity(name):
+            kept = self._files.read(name)
+            if kept is None:
                 return KeptPlan()
             return KeptPlan(plan=QueryPlan.from_changes(kept["plan"]), report=kept["report"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -58,20 +54,4 @@ class PlanFiles:
 
     def save(self, name: str, kept: KeptPlan) -> None:
         """Keep a plan that was chosen on a collection; raises `UnknownCollectionError`."""
-        content = {
-            "of": self._identity(name),
-            "plan": kept.plan.changes(),
-            "report": dict(kept.report),
-        }
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(name)
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        new.replace(path)
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
-
-    def _identity(self, name: str) -> str:
-        info = self._info(name)
-        return f"{info.created_at.isoformat()} {info.fingerprint}"
+        self._files.write(name, {"plan": kept.plan.changes(), "report": dict(kept.report)})
